@@ -1,0 +1,274 @@
+package keyring
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+	"golang.org/x/crypto/chacha20poly1305"
+
+	"github.com/candgw/candgw/cipher"
+)
+
+var (
+	// ErrNoRing says that a folder holds no key ring yet.
+	ErrNoRing = errors.New("no key ring")
+	// ErrRingExists says that a folder holds a key ring already.
+	ErrRingExists = errors.New("there is a key ring already")
+	// ErrPermissions says that a secret file is open to others than its owner.
+	ErrPermissions = errors.New("the file is open to others than its owner")
+	// ErrRolledBack says that the ring on disk is older than the one in use.
+	ErrRolledBack = errors.New("the key ring on disk is older than the one in use")
+)
+
+const (
+	ringFile = "ring"
+	kekFile  = "kek"
+	lockFile = "lock"
+
+	lockPatience = 10 * time.Second
+)
+
+// A FileStore keeps a ring in a folder: `ring` holds it, sealed; `lock` is held while it is replaced;
+// `kek` holds the key-encryption key unless another file does. Any number of processes may share the
+// folder.
+type FileStore struct {
+	dir, kek string
+	now      func() time.Time
+}
+
+// NewFileStore returns the store in dir. The key-encryption key is in the file kek, or, if that is
+// empty, in dir, where it is made on first use.
+func NewFileStore(dir, kek string) *FileStore {
+	if kek == "" {
+		kek = filepath.Join(dir, kekFile)
+	}
+	return &FileStore{dir, kek, time.Now}
+}
+
+// Load reads the ring. The error is [ErrNoRing], [ErrDamaged], [ErrWrongKEK], [ErrPermissions],
+// [ErrInvalid], or of the file system.
+func (s *FileStore) Load() (*Ring, error) {
+	path := filepath.Join(s.dir, ringFile)
+	sealed, err := readSecret(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w in %s: run 'candgw keys init'", ErrNoRing, s.dir)
+	} else if err != nil {
+		return nil, err
+	}
+	kek, err := s.readKEK()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the key-encryption key of %s is missing: %w", path, err)
+	} else if err != nil {
+		return nil, err
+	}
+	defer clear(kek)
+	r, err := unseal(sealed, kek)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}
+
+// Init makes the folder, the key-encryption key where there is none, and a ring with one active key
+// of the default suite. The error is [ErrRingExists], or of the file system.
+func (s *FileStore) Init() (*Ring, error) {
+	k, err := cipher.GenerateKey(cipher.AESUUID)
+	if err != nil {
+		return nil, err
+	}
+	return s.replace(func(r *Ring) (*Ring, error) {
+		if r.revision > 0 {
+			return nil, fmt.Errorf("%w in %s", ErrRingExists, s.dir)
+		}
+		e := r.Edit(s.now())
+		if err := e.Add(k, Active); err != nil {
+			return nil, err
+		}
+		return e.Ring()
+	})
+}
+
+// Update replaces the ring by what edit makes of it, while no other process can, and returns it. A
+// folder without a ring gives edit an empty one. If edit or anything else fails, the ring on disk
+// stays as it was.
+func (s *FileStore) Update(edit func(*Editor) error) (*Ring, error) {
+	return s.replace(func(r *Ring) (*Ring, error) {
+		e := r.Edit(s.now())
+		if err := edit(e); err != nil {
+			return nil, err
+		}
+		return e.Ring()
+	})
+}
+
+func (s *FileStore) replace(next func(*Ring) (*Ring, error)) (*Ring, error) {
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return nil, err
+	}
+	lock := flock.New(filepath.Join(s.dir, lockFile), flock.SetPermissions(0o600))
+	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
+	defer cancel()
+	if _, err := lock.TryLockContext(ctx, 10*time.Millisecond); err != nil {
+		return nil, fmt.Errorf("waiting for %s, which another candgw holds: %w", lock.Path(), err)
+	}
+	defer lock.Close()
+
+	old, err := s.Load()
+	if errors.Is(err, ErrNoRing) {
+		old, err = &Ring{}, s.makeKEK()
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := next(old)
+	if err != nil {
+		return nil, err
+	}
+	kek, err := s.readKEK()
+	if err != nil {
+		return nil, err
+	}
+	defer clear(kek)
+	sealed, err := seal(r, kek)
+	if err != nil {
+		return nil, err
+	}
+	return r, writeSecret(filepath.Join(s.dir, ringFile), sealed)
+}
+
+// Follow makes the ring on disk live, and does so again whenever the file changes, until ctx ends. A
+// ring that cannot be loaded, or that is older than the live one, is told to failed and changes
+// nothing; loaded hears of every ring that was made live.
+func (s *FileStore) Follow(ctx context.Context, live *Live, every time.Duration, loaded func(*Ring), failed func(error)) {
+	var last os.FileInfo
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		info, err := os.Stat(filepath.Join(s.dir, ringFile))
+		switch {
+		case err != nil && last != nil:
+			failed(err)
+			last = nil
+		case err == nil && (last == nil || changed(info, last)):
+			last = info
+			s.reload(live, loaded, failed)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func changed(a, b os.FileInfo) bool {
+	return !os.SameFile(a, b) || !a.ModTime().Equal(b.ModTime()) || a.Size() != b.Size() || a.Mode() != b.Mode()
+}
+
+func (s *FileStore) reload(live *Live, loaded func(*Ring), failed func(error)) {
+	r, err := s.Load()
+	switch current := live.Load().Revision(); {
+	case err != nil:
+		failed(err)
+	case r.revision < current:
+		failed(fmt.Errorf("%w: revision %d, in use is %d", ErrRolledBack, r.revision, current))
+	case r.revision > current:
+		live.Store(r)
+		loaded(r)
+	}
+}
+
+func (s *FileStore) readKEK() ([]byte, error) {
+	raw, err := readSecret(s.kek)
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) == chacha20poly1305.KeySize {
+		return raw, nil
+	}
+	defer clear(raw)
+	kek, err := ParseMaterial(raw)
+	if err == nil && len(kek) != chacha20poly1305.KeySize {
+		err = fmt.Errorf("it has %d octets, want %d", len(kek), chacha20poly1305.KeySize)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("key-encryption key in %s: %w", s.kek, err)
+	}
+	return kek, nil
+}
+
+// makeKEK writes a new key-encryption key unless there is one, or the file is not ours to make.
+func (s *FileStore) makeKEK() error {
+	_, err := os.Stat(s.kek)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if s.kek != filepath.Join(s.dir, kekFile) {
+		return fmt.Errorf("the key-encryption key is missing: %w", err)
+	}
+	var kek [chacha20poly1305.KeySize]byte
+	defer clear(kek[:])
+	rand.Read(kek[:]) // never fails: crypto/rand
+	text := append(hex.AppendEncode(nil, kek[:]), '\n')
+	defer clear(text)
+	return writeSecret(s.kek, text)
+}
+
+// readSecret reads a file that only its owner may open.
+func readSecret(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return nil, fmt.Errorf("%s: %w (mode %#o): run 'chmod 600 %[1]s', and rotate the keys if others could read it", path, ErrPermissions, mode)
+	}
+	return io.ReadAll(f)
+}
+
+// writeSecret replaces a file, whole or not at all, even if the machine stops in between.
+func writeSecret(path string, data []byte) (err error) {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	if _, err = f.Write(data); err != nil {
+		return err
+	}
+	if err = f.Sync(); err != nil {
+		return err
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
