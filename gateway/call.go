@@ -1,0 +1,226 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pion/ice/v2"
+
+	"github.com/candgw/candgw/cipher"
+	"github.com/candgw/candgw/internal/sdp"
+	"github.com/candgw/candgw/keyring"
+	"github.com/candgw/candgw/policy"
+)
+
+// suffix is the only one that hides the address in a browser as well: section 2 of the design.
+const suffix = ".local"
+
+// suffixes are those that a name may carry on its way in.
+var suffixes = []string{suffix, ".encrypted"}
+
+// A call is the state of one request.
+type call struct {
+	gateway *Gateway
+	request Request
+	ring    *keyring.Ring
+	policy  *policy.Set
+	now     time.Time
+	texts   []*text
+	report  Report
+
+	names       map[string]netip.Addr // what browsers' names stand for, by origin
+	raw         map[netip.Addr]string // origins made up for raw addresses
+	foundations map[string]string     // new ones by old ones
+	concealed   map[netip.Addr]bool   // addresses that must not be told
+	told        map[netip.Addr]bool   // addresses that a kept candidate tells
+}
+
+// enter remembers the sessions that a text begins.
+func (c *call) enter(t *text) error {
+	for i := range t.desc.Sections {
+		if ufrag, pwd := t.desc.Ufrag(t.s, i), t.desc.Pwd(t.s, i); ufrag != "" && pwd != "" {
+			c.gateway.sessions.start(c.sessionKey(ufrag), pwd, strings.HasPrefix(t.s, "v=0"))
+		}
+	}
+	for _, cand := range t.desc.Candidates {
+		if err := agree(t.s, &cand); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *call) sessionKey(ufrag string) sessionKey { return sessionKey{c.request.Client, ufrag} }
+
+// agree has pion/ice read the candidate as well. What it makes of one decides how ICE stacks
+// understand it: where the two readers take different addresses from one line, the line is refused.
+func agree(s string, cand *sdp.Candidate) error {
+	text := cand.Text.Of(s)
+	theirs, err := ice.UnmarshalCandidate(text[strings.IndexByte(text, ':')+1:])
+	if err != nil {
+		return nil // a type, transport or name that it does not know
+	}
+	same := strings.EqualFold(theirs.Address(), cand.Host.Of(s))
+	if cand.Host.Addr.IsValid() {
+		addr, err := netip.ParseAddr(theirs.Address())
+		same = err == nil && addr.Unmap() == cand.Host.Addr
+	}
+	if !same || fmt.Sprint(theirs.Port()) != strings.TrimLeft(cand.Port.Of(s), "0") && theirs.Port() != 0 ||
+		!strings.EqualFold(theirs.Type().String(), cand.Type.Of(s)) {
+		return &sdp.Error{Line: cand.Line, What: "the candidate reads as another one to other ICE stacks"}
+	}
+	return nil
+}
+
+// localName returns a host name of the suffix .local in lower case and without a final dot, which is
+// what makes it the origin of an address.
+func localName(host string) (string, bool) {
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	return name, strings.HasSuffix(name, suffix)
+}
+
+// resolveNames asks for the browsers' names of the whole body at once.
+func (c *call) resolveNames(ctx context.Context) {
+	c.names = map[string]netip.Addr{}
+	if c.gateway.config.Names == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.gateway.config.Patience)
+	defer cancel()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	asked := map[string]bool{}
+	for _, t := range c.texts {
+		for i := range t.desc.Candidates {
+			name, ok := localName(t.desc.Candidates[i].Host.Of(t.s))
+			if !ok || asked[name] || len(asked) == MaxCandidates || c.isOurs(t, &t.desc.Candidates[i]) {
+				continue
+			}
+			asked[name] = true
+			wg.Go(func() {
+				addr, err := c.gateway.config.Names.ResolveName(ctx, name, c.request.Client)
+				if err == nil && addr.IsValid() {
+					mu.Lock()
+					defer mu.Unlock()
+					c.names[name] = addr.Unmap().WithZone("")
+				}
+			})
+		}
+	}
+	wg.Wait()
+}
+
+// isOurs reports whether a candidate is encrypted already, under a key of the ring.
+func (c *call) isOurs(t *text, cand *sdp.Candidate) bool {
+	_, ok := c.open(t, cand)
+	return ok
+}
+
+// open returns the address of an encrypted candidate, in whichever way it is written.
+func (c *call) open(t *text, cand *sdp.Candidate) (netip.Addr, bool) {
+	var o cipher.Opener
+	switch {
+	case !cand.Ciphertext.Empty():
+		e, err := cipher.ParseExtension(cand.Ciphertext.Of(t.s))
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		cipher.ReadName(&o, e.Name.String())
+	case !readName(&o, cand.Host.Of(t.s)):
+		return netip.Addr{}, false
+	}
+	pwd, _ := c.password(t, cand)
+	opened, err := c.ring.Open(&o, pwd, c.now)
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	if opened.Key.Suite().NeedsPassword() {
+		c.gateway.config.Seen(o.Name(), pwd)
+	}
+	return opened.Addr, true
+}
+
+// readName reads an encrypted name with its suffix.
+func readName(o *cipher.Opener, host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	for _, s := range suffixes {
+		if labels, ok := strings.CutSuffix(host, s); ok {
+			return cipher.ReadName(o, labels)
+		}
+	}
+	return false
+}
+
+// password returns the ice-pwd that governs a candidate, or why there is none that serves.
+func (c *call) password(t *text, cand *sdp.Candidate) (pwd, wrong string) {
+	ufrag := t.desc.Ufrag(t.s, cand.Section)
+	pwd = t.desc.Pwd(t.s, cand.Section)
+	if pwd == "" {
+		if ufrag == "" {
+			ufrag = cand.Ufrag.Of(t.s)
+		}
+		if ufrag == "" {
+			ufrag = t.ufrag
+		}
+		if ufrag == "" {
+			return "", "no ice-pwd governs it, and it names no ufrag"
+		}
+		if pwd = c.gateway.sessions.pwd(c.sessionKey(ufrag)); pwd == "" {
+			return "", "its ufrag is of no session seen here: send the description of its session first"
+		}
+	}
+	if len(pwd) < 22 || len(pwd) > 256 {
+		return "", fmt.Sprintf("its ice-pwd has %d characters, want 22 to 256 (RFC 8839, section 5.4)", len(pwd))
+	}
+	return pwd, ""
+}
+
+// ufragOf returns the ufrag that a candidate counts for.
+func (c *call) ufragOf(t *text, cand *sdp.Candidate) string {
+	for _, u := range []string{t.desc.Ufrag(t.s, cand.Section), cand.Ufrag.Of(t.s), t.ufrag} {
+		if u != "" {
+			return u
+		}
+	}
+	return ""
+}
+
+// originOf returns 16 fresh random octets for a raw address, the same for one address in one call:
+// equal addresses of a description get equal names, and nobody can test a guess.
+func (c *call) originOf(addr netip.Addr) string {
+	if o, ok := c.raw[addr]; ok {
+		return o
+	}
+	if c.raw == nil {
+		c.raw = map[netip.Addr]string{}
+	}
+	var fresh [16]byte
+	rand.Read(fresh[:]) // never fails: crypto/rand
+	c.raw[addr] = string(fresh[:])
+	return c.raw[addr]
+}
+
+// suite returns the suite to encrypt under.
+func (c *call) suite(v policy.Verdict) (cipher.Suite, error) {
+	if c.request.Suite != 0 {
+		return c.request.Suite, nil
+	}
+	return cipher.ParseSuite(v.Suite)
+}
+
+// newFoundation replaces the foundation of a candidate, equal ones by equal ones.
+func (c *call) newFoundation(t *text, cand *sdp.Candidate, key *cipher.Key, pwd, origin string) {
+	old := cand.Foundation.Of(t.s)
+	if c.foundations == nil {
+		c.foundations = map[string]string{}
+	}
+	if c.foundations[old] == "" {
+		c.foundations[old] = key.Foundation(pwd, []byte(origin), old)
+	}
+	t.replace(cand.Foundation, c.foundations[old])
+}

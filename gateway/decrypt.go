@@ -1,0 +1,35 @@
+package gateway
+
+import (
+	"github.com/candgw/candgw/internal/sdp"
+)
+
+// decryptCandidates puts the address in place of each name that opens.
+func (c *call) decryptCandidates(t *text) {
+	for i := range t.desc.Candidates {
+		cand := &t.desc.Candidates[i]
+		r := c.decryptCandidate(t, cand)
+		r.Item, r.Line = t.item, cand.Line
+		c.report.add(r)
+	}
+}
+
+func (c *call) decryptCandidate(t *text, cand *sdp.Candidate) CandidateReport {
+	if cand.Host.Addr.IsValid() && cand.Ciphertext.Empty() {
+		return CandidateReport{Result: FateKept, Reason: "it has an address"}
+	}
+	addr, ok := c.open(t, cand)
+	switch {
+	case !ok:
+		return CandidateReport{Result: FateKept, Reason: "it opens under no key of the ring that decrypts"}
+	case !serves(addr):
+		// Nobody's policy encrypts such an address: the name steers this endpoint to itself.
+		t.drop(cand)
+		return CandidateReport{Result: FateDropped, Reason: "no other host can reach an address of its kind"}
+	}
+	t.replace(cand.Host.Span, addr.String())
+	if !cand.Ciphertext.Empty() {
+		t.replace(sdp.Span{Start: cand.Ciphertext.Start - 1, End: cand.Ciphertext.End}, "")
+	}
+	return CandidateReport{Result: FateDecrypted}
+}

@@ -1,0 +1,178 @@
+// Package gateway is the signaling side of candgw: descriptions and candidates go in, and come out
+// the same octet for octet but for what tells an address.
+//
+// [Gateway.Encrypt] is for what an endpoint sends, [Gateway.Decrypt] for what an endpoint receives
+// that resolves no names. docs/signaling.md says field by field what they change.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/candgw/candgw/cipher"
+	"github.com/candgw/candgw/internal/sdp"
+	"github.com/candgw/candgw/keyring"
+	"github.com/candgw/candgw/policy"
+)
+
+const (
+	// MaxBody is the longest body taken, in octets.
+	MaxBody = 256 << 10
+	// MaxCandidates is how many candidates of one session are passed on; the rest is dropped.
+	MaxCandidates = 64
+)
+
+var (
+	// ErrTooLarge says that a body is longer than [MaxBody].
+	ErrTooLarge = fmt.Errorf("the body is longer than %d KiB", MaxBody>>10)
+	// ErrMalformed says that a body is not of its format, or that a candidate in it is broken. The
+	// error's text has the line.
+	ErrMalformed = sdp.ErrSyntax
+	// ErrNothingLeft says that the body was one candidate, and that it was dropped: there is nothing
+	// to pass on. The report has the reason.
+	ErrNothingLeft = errors.New("the candidate is not passed on")
+)
+
+// A Format is what kind of body a request has.
+type Format uint8
+
+const (
+	// SDP is application/sdp: a whole description, RFC 8866.
+	SDP Format = iota + 1
+	// Fragment is application/trickle-ice-sdpfrag, RFC 8840, section 9.
+	Fragment
+	// JSON is application/json: RTCSessionDescriptionInit and RTCIceCandidateInit, alone, in arrays,
+	// or nested in other values.
+	JSON
+)
+
+// A Request is one body and what is known about it.
+type Request struct {
+	Body   []byte
+	Format Format
+	// Client is the address of the endpoint that the body comes from (Encrypt) or goes to (Decrypt);
+	// not valid where it is not known.
+	Client netip.Addr
+	// Suite, unless it is 0, is used in place of the one that the policy names.
+	Suite cipher.Suite
+}
+
+// A Result is a new body and what was done. The body is a copy.
+type Result struct {
+	Body   []byte
+	Report Report
+}
+
+// A NameResolver asks for the address of a browser's own mDNS name on the link of the client, or on
+// every link where client is not valid. It returns when ctx ends, and is safe for concurrent use.
+type NameResolver interface {
+	ResolveName(ctx context.Context, name string, client netip.Addr) (netip.Addr, error)
+}
+
+// A Config is what a gateway needs. Ring and Policy must be set.
+type Config struct {
+	// Ring and Policy are called once a request.
+	Ring   func() *keyring.Ring
+	Policy func() *policy.Set
+	// Names resolves the names that browsers make; without it they stay as they are.
+	Names NameResolver
+	// Patience bounds how long a request waits for Names; 3 s if 0.
+	Patience time.Duration
+	// Seen hears of every name that opens only with an ice-pwd, so that a resolver can open it. It
+	// may be called by several requests at once.
+	Seen func(name cipher.Name, pwd string)
+	// Now is the clock; [time.Now] if nil.
+	Now func() time.Time
+}
+
+// A Gateway encrypts and decrypts. It remembers sessions, so that a trickled candidate finds its
+// password, and is safe for concurrent use.
+type Gateway struct {
+	config   Config
+	sessions *sessions
+	guard    *guard
+}
+
+// defaultPatience suffices for a browser that holds its answer back for a second, twice.
+const defaultPatience = 3 * time.Second
+
+// New returns a gateway that knows no sessions.
+func New(config Config) *Gateway {
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Patience == 0 {
+		config.Patience = defaultPatience
+	}
+	if config.Seen == nil {
+		config.Seen = func(cipher.Name, string) {}
+	}
+	return &Gateway{config, newSessions(config.Now), newGuard(config.Now)}
+}
+
+// Encrypt conceals the addresses in a body that an endpoint sends. The error is [ErrTooLarge],
+// [ErrMalformed], [ErrNothingLeft] (with a result), or [keyring.ErrNoActiveKey]; with an error nothing
+// is to be passed on.
+func (g *Gateway) Encrypt(ctx context.Context, r Request) (*Result, error) {
+	return g.rewrite(r, func(c *call) error {
+		c.resolveNames(ctx)
+		for _, t := range c.texts {
+			if err := c.encryptCandidates(t); err != nil {
+				return err
+			}
+		}
+		// The fields come after all candidates: a later text may say that an address is concealed.
+		for _, t := range c.texts {
+			c.redactFields(t)
+		}
+		for _, t := range c.texts {
+			c.sweep(t)
+		}
+		if r.Format == JSON {
+			c.texts = append(c.texts, c.sweepRest(string(r.Body)))
+		}
+		return nil
+	})
+}
+
+// Decrypt puts addresses in place of the names in a body, for an endpoint that resolves none. Names
+// that do not open stay as they are. The error is [ErrTooLarge] or [ErrMalformed].
+func (g *Gateway) Decrypt(_ context.Context, r Request) (*Result, error) {
+	return g.rewrite(r, func(c *call) error {
+		for _, t := range c.texts {
+			c.decryptCandidates(t)
+		}
+		return nil
+	})
+}
+
+// rewrite finds the texts of a body, has them edited, and applies the edits to a copy.
+func (g *Gateway) rewrite(r Request, edit func(*call) error) (*Result, error) {
+	if len(r.Body) > MaxBody {
+		return nil, ErrTooLarge
+	}
+	body := string(r.Body)
+	texts, doc, err := findTexts(body, r.Format)
+	if err != nil {
+		return nil, err
+	}
+	c := &call{gateway: g, request: r, ring: g.config.Ring(), policy: g.config.Policy(), now: g.config.Now(), texts: texts}
+	c.report.Candidates = []CandidateReport{}
+	for _, t := range texts {
+		if err := c.enter(t); err != nil {
+			return nil, err
+		}
+	}
+	if err := edit(c); err != nil {
+		return nil, err
+	}
+	result := &Result{Report: c.report}
+	if doc != nil && len(texts) == 1 && texts[0].gone && doc.isRoot(texts[0]) {
+		return result, ErrNothingLeft
+	}
+	result.Body = apply(body, c.texts, doc)
+	return result, nil
+}

@@ -1,0 +1,149 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+
+	"github.com/pion/logging"
+	"github.com/pion/mdns/v2"
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+
+	"github.com/candgw/candgw/internal/mcast"
+)
+
+// ErrNoLink says that this node has no link on which a name could be asked for.
+var ErrNoLink = errors.New("no link to ask on")
+
+// LinkNames is the [NameResolver] of a node on the clients' links: it asks by Multicast DNS on the
+// link whose network holds the client, and on every link for a client that is on none or not known.
+type LinkNames struct {
+	interfaces []string
+
+	mu    sync.Mutex
+	conns map[int]*mdns.Conn // by interface index, opened on first use
+}
+
+// NewLinkNames returns a resolver that asks on the named interfaces, or, if there are none, on every
+// one that speaks multicast. Close it after use.
+func NewLinkNames(interfaces []string) *LinkNames {
+	return &LinkNames{interfaces: interfaces, conns: map[int]*mdns.Conn{}}
+}
+
+// ResolveName asks for a name. The error is [ErrNoLink], or tells that nobody answered.
+func (l *LinkNames) ResolveName(ctx context.Context, name string, client netip.Addr) (netip.Addr, error) {
+	conns, err := l.links(client)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answers := make(chan netip.Addr, len(conns))
+	for _, conn := range conns {
+		go func() {
+			_, addr, _ := conn.QueryAddr(ctx, name)
+			answers <- addr // not valid where nobody answered
+		}()
+	}
+	for range conns {
+		if addr := <-answers; addr.IsValid() {
+			return addr, nil
+		}
+	}
+	return netip.Addr{}, errors.New("nobody answered")
+}
+
+// links returns a connection for each interface to ask on.
+func (l *LinkNames) links(client netip.Addr) ([]*mdns.Conn, error) {
+	all, err := mcast.Interfaces(l.interfaces)
+	if err != nil {
+		return nil, err
+	}
+	chosen := all
+	for _, ifc := range all {
+		if holds(&ifc, client.Unmap()) {
+			chosen = []net.Interface{ifc}
+			break
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var conns []*mdns.Conn
+	for _, ifc := range chosen {
+		conn, ok := l.conns[ifc.Index]
+		if !ok {
+			var failed error
+			if conn, failed = open(ifc); failed != nil {
+				err = errors.Join(err, fmt.Errorf("%s: %w", ifc.Name, failed))
+				continue
+			}
+			l.conns[ifc.Index] = conn
+		}
+		conns = append(conns, conn)
+	}
+	if len(conns) == 0 {
+		return nil, errors.Join(ErrNoLink, err)
+	}
+	return conns, nil
+}
+
+// holds reports whether a client is in a network of an interface.
+func holds(ifc *net.Interface, client netip.Addr) bool {
+	addrs, err := ifc.Addrs()
+	if err != nil {
+		return false
+	}
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Contains(client) {
+			return true
+		}
+	}
+	return false
+}
+
+// open makes a connection that asks on one interface. Its sockets are bound to the groups, so that
+// they take no unicast packet from a responder on the same host.
+func open(ifc net.Interface) (*mdns.Conn, error) {
+	var p4 *ipv4.PacketConn
+	var p6 *ipv6.PacketConn
+	c4, err4 := mcast.Listen4(mcast.Group4.String())
+	if err4 == nil {
+		p4 = ipv4.NewPacketConn(c4)
+	}
+	c6, err6 := mcast.Listen6(mcast.Group6.String())
+	if err6 == nil {
+		p6 = ipv6.NewPacketConn(c6)
+	}
+	if p4 == nil && p6 == nil {
+		return nil, errors.Join(err4, err6)
+	}
+	quiet := logging.NewDefaultLoggerFactory()
+	quiet.DefaultLogLevel = logging.LogLevelDisabled // it would log names and addresses
+	conn, err := mdns.NewServer(p4, p6, mdns.WithInterfaces(ifc), mdns.WithCacheRefresh(false), mdns.WithLoggerFactory(quiet))
+	if err != nil {
+		if p4 != nil {
+			p4.Close()
+		}
+		if p6 != nil {
+			p6.Close()
+		}
+		return nil, err
+	}
+	return conn, nil
+}
+
+// Close ends every question under way.
+func (l *LinkNames) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var err error
+	for _, c := range l.conns {
+		err = errors.Join(err, c.Close())
+	}
+	clear(l.conns)
+	return err
+}

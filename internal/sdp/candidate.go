@@ -1,0 +1,183 @@
+package sdp
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// A Candidate is a candidate-attribute, RFC 8839, section 5.1:
+//
+//	candidate:<foundation> <component> <transport> <priority> <address> <port> typ <type>
+//	    [raddr <address>] [rport <port>] *(<name> <value>)
+type Candidate struct {
+	Line    int
+	Section int  // index into Description.Sections
+	Whole   Span // the line with its end
+	Text    Span // from "candidate:" on, without the end of the line
+
+	Foundation, Transport, Type Span
+	Host                        Host
+	Port                        Span
+	Related                     Host // its Span is empty if there is none
+	RelatedPort                 Span
+	Ufrag                       Span // the value of the extension "ufrag"
+	Ciphertext                  Span // from the extension word "ciphertext" to the end
+}
+
+// A Host is a connection-address: an address or a name.
+type Host struct {
+	Span
+	// Addr is not valid for a name. An IPv4-mapped IPv6 address is unmapped.
+	Addr netip.Addr
+}
+
+// ParseCandidate reads the text of a single candidate, "candidate:…" or "a=candidate:…", as it stands
+// in the JSON of browsers. The error is an *[Error] at line 1.
+func ParseCandidate(text string) (*Description, error) {
+	whole, content := nextLine(text, 0)
+	if whole.End != len(text) {
+		return nil, &Error{1, "a candidate of more than one line"}
+	}
+	p := parser{text: text, desc: &Description{Sections: make([]Section, 1)}}
+	if strings.ContainsAny(content.Of(text), "\r\x00") {
+		return nil, &Error{1, "a carriage return or a zero octet inside a line"}
+	}
+	if strings.HasPrefix(text, "a=") {
+		content.Start += 2
+	}
+	c, err := p.candidate(1, content)
+	if err != nil {
+		return nil, err
+	}
+	c.Whole = whole
+	p.desc.Candidates = []Candidate{*c}
+	return p.desc, nil
+}
+
+const candidatePrefix = "candidate:"
+
+// LooksLikeCandidate reports whether a reader could take s for a candidate.
+func LooksLikeCandidate(s string) bool {
+	s = strings.TrimLeft(s, " \t\r\n")
+	if len(s) >= 2 && strings.EqualFold(s[:2], "a=") {
+		s = strings.TrimLeft(s[2:], " \t")
+	}
+	return len(s) >= len(candidatePrefix) && strings.EqualFold(s[:len(candidatePrefix)], candidatePrefix)
+}
+
+func (p *parser) candidate(n int, text Span) (*Candidate, error) {
+	broken := func(what string) (*Candidate, error) { return nil, &Error{n, "the candidate has " + what} }
+	if s := text.Of(p.text); len(s) < len(candidatePrefix) || !strings.EqualFold(s[:len(candidatePrefix)], candidatePrefix) {
+		return nil, &Error{n, "not a candidate: want candidate: and its fields"}
+	}
+	w := p.words(Span{text.Start + len(candidatePrefix), text.End})
+	if len(w) < 8 {
+		return broken("too few fields, or two spaces or a tab between them")
+	}
+	word := func(i int) string { return w[i].Of(p.text) }
+	c := &Candidate{Line: n, Text: text, Foundation: w[0], Transport: w[2], Port: w[5], Type: w[7]}
+	var wrong string
+	c.Host, wrong = parseHost(w[4], word(4))
+	switch component, ok := number(word(1), 256); {
+	case !isFoundation(word(0)):
+		return broken("a broken foundation: want 1 to 32 letters, digits, '+' or '/'")
+	case !ok || component == 0:
+		return broken("a broken component: want 1 to 256")
+	case wrong != "":
+		return broken("an address with " + wrong)
+	case !strings.EqualFold(word(6), "typ"):
+		return broken("no typ after its port")
+	}
+	if _, ok := number(word(3), 1<<32-1); !ok {
+		return broken("a broken priority: want a number of 32 bits")
+	}
+	if _, ok := number(word(5), 65535); !ok {
+		return broken("a broken port: want 0 to 65535")
+	}
+	for i := 8; i < len(w); i += 2 {
+		name := strings.ToLower(word(i))
+		if name == "ciphertext" {
+			c.Ciphertext = Span{w[i].Start, w[len(w)-1].End}
+			break
+		}
+		if i+1 == len(w) {
+			return broken("an extension without a value")
+		}
+		if next := strings.ToLower(word(i + 1)); next == "raddr" || next == "rport" {
+			return broken(next + " out of place, as the value of another extension")
+		}
+		var slot *Span
+		switch name {
+		case "raddr":
+			if !c.Related.Empty() {
+				return broken("two related addresses")
+			}
+			if c.Related, wrong = parseHost(w[i+1], word(i+1)); wrong != "" {
+				return broken("a related address with " + wrong)
+			}
+			continue
+		case "rport":
+			if _, ok := number(word(i+1), 65535); !ok {
+				return broken("a broken related port: want 0 to 65535")
+			}
+			slot = &c.RelatedPort
+		case "ufrag":
+			slot = &c.Ufrag
+		default:
+			continue
+		}
+		if !slot.Empty() {
+			return broken("two extensions " + name)
+		}
+		*slot = w[i+1]
+	}
+	return c, nil
+}
+
+// isFoundation checks for 1 to 32 ice-chars, RFC 8839, section 5.1.
+func isFoundation(s string) bool {
+	for _, c := range []byte(s) {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '+' || c == '/') {
+			return false
+		}
+	}
+	return 1 <= len(s) && len(s) <= 32
+}
+
+// parseHost reads an address or a name. What is wrong with it is said in words that fit after "with".
+func parseHost(at Span, s string) (h Host, wrong string) {
+	h.Span = at
+	if strings.Contains(s, "%") {
+		return h, "a zone, which means nothing to another host: remove it"
+	}
+	if addr, err := netip.ParseAddr(s); err == nil {
+		h.Addr = addr.Unmap()
+		return h, ""
+	}
+	if !isName(s) {
+		return h, "broken syntax: want IPv4, IPv6 or a name"
+	}
+	return h, ""
+}
+
+// isName takes a host name whose last label does not begin with a digit, as no top-level domain does:
+// what looks like a number there is a mistyped IPv4 address.
+func isName(s string) bool {
+	s = strings.TrimSuffix(s, ".")
+	if s == "" || len(s) > 253 {
+		return false
+	}
+	var last string
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 {
+			return false
+		}
+		for _, c := range []byte(label) {
+			if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
+				return false
+			}
+		}
+		last = label
+	}
+	return last[0] < '0' || last[0] > '9'
+}

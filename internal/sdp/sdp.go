@@ -1,0 +1,307 @@
+// Package sdp finds, in a description or a fragment of one, what tells an address: candidates,
+// credentials, and the fields that repeat an address. It marks spans of the text and changes nothing,
+// so whatever a caller does not replace stays the same octet for octet.
+//
+// The grammar is that of RFC 8866, RFC 8839 and RFC 8840. Where a lenient reader could see a
+// candidate that a strict one does not, the text is refused: no candidate passes unseen.
+package sdp
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrSyntax says that a text is no description, or one that a candidate could hide in.
+var ErrSyntax = errors.New("malformed")
+
+// An Error is ErrSyntax at one line. It holds nothing of the text but the names of its fields.
+type Error struct {
+	Line int // from 1
+	What string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.What) }
+
+func (e *Error) Unwrap() error { return ErrSyntax }
+
+// A Span is the octets text[Start:End].
+type Span struct{ Start, End int }
+
+// Of returns the span's part of text.
+func (s Span) Of(text string) string { return text[s.Start:s.End] }
+
+// Empty reports whether the span holds nothing, which is how absent fields are marked.
+func (s Span) Empty() bool { return s.Start == s.End }
+
+// A Description is what was found in a text.
+type Description struct {
+	// Sections holds the session level first, then each media section.
+	Sections   []Section
+	Candidates []Candidate
+	Fields     []Field
+}
+
+// A Section is the session level or a media section.
+type Section struct {
+	Port       Span // of the m= line; empty for the session level
+	Ufrag, Pwd Span // as they stand in the section itself
+}
+
+// Kind says which field repeats an address.
+type Kind uint8
+
+const (
+	Origin           Kind = iota + 1 // o=, RFC 8866, section 5.2
+	Connection                       // c=, RFC 8866, section 5.7
+	RTCP                             // a=rtcp:, RFC 3605
+	RemoteCandidates                 // a=remote-candidates:, RFC 8839, section 5.2
+)
+
+// A Field is an address on a line other than a candidate; a=remote-candidates has several.
+type Field struct {
+	Kind    Kind
+	Line    int
+	Section int  // index into Sections
+	Whole   Span // the line with its end
+	Host    Host
+	Type    Span // IP4 or IP6; empty for RemoteCandidates
+	Port    Span // of a=rtcp:
+}
+
+// Parse reads a description, which begins with v=0, or a fragment, which need not. The error is an
+// *[Error].
+func Parse(text string, fragment bool) (*Description, error) {
+	p := parser{text: text, desc: &Description{Sections: make([]Section, 1, 4)}}
+	for at, line := 0, 1; at < len(text); line++ {
+		whole, content := nextLine(text, at)
+		if err := p.line(line, whole, content, fragment); err != nil {
+			return nil, err
+		}
+		at = whole.End
+	}
+	if text == "" {
+		return nil, &Error{1, "not SDP: it is empty"}
+	}
+	return p.desc, nil
+}
+
+// nextLine returns the line at an offset, with its end and without.
+func nextLine(text string, at int) (whole, content Span) {
+	end := len(text)
+	whole = Span{at, end}
+	if i := strings.IndexByte(text[at:], '\n'); i >= 0 {
+		end = at + i
+		whole.End = end + 1
+	}
+	if end > at && text[end-1] == '\r' {
+		end--
+	}
+	return whole, Span{at, end}
+}
+
+type parser struct {
+	text string
+	desc *Description
+	done bool // nothing but empty lines may follow
+}
+
+func (p *parser) line(n int, whole, content Span, fragment bool) error {
+	s := content.Of(p.text)
+	if s == "" {
+		p.done = true
+		return nil
+	}
+	switch {
+	case len(s) < 2 || s[1] != '=' || s[0] < 'a' || s[0] > 'z' || p.done:
+		return &Error{n, "not SDP: want a lower-case letter and '=', as in v=0"}
+	case strings.ContainsAny(s, "\r\x00"):
+		return &Error{n, "a carriage return or a zero octet inside a line"}
+	case n == 1 && !fragment && s != "v=0":
+		return &Error{n, "not SDP: a description begins with v=0"}
+	}
+	value := Span{content.Start + 2, content.End}
+	switch s[0] {
+	case 'm':
+		return p.media(n, value)
+	case 'o':
+		return p.origin(n, whole, value)
+	case 'c':
+		return p.connection(n, whole, value)
+	case 'a':
+		return p.attribute(n, whole, value)
+	}
+	return nil
+}
+
+// words splits a span at single spaces. It returns nil if two stand together, or a tab: readers
+// differ on those.
+func (p *parser) words(s Span) []Span {
+	text := s.Of(p.text)
+	if strings.Contains(text, "  ") || strings.ContainsAny(text, "\t") || strings.HasPrefix(text, " ") {
+		return nil
+	}
+	out := make([]Span, 0, 16)
+	for at := s.Start; at <= s.End; {
+		end := s.End
+		if i := strings.IndexByte(p.text[at:s.End], ' '); i >= 0 {
+			end = at + i
+		}
+		if end > at { // a space at the very end is nothing
+			out = append(out, Span{at, end})
+		}
+		at = end + 1
+	}
+	return out
+}
+
+func (p *parser) media(n int, value Span) error {
+	words := p.words(value)
+	if len(words) < 3 {
+		return &Error{n, "m= wants media, port and protocol"}
+	}
+	port := words[1]
+	if i := strings.IndexByte(port.Of(p.text), '/'); i >= 0 { // "/" and a number of ports
+		port.End = port.Start + i
+	}
+	if _, ok := number(port.Of(p.text), 65535); !ok {
+		return &Error{n, "m= has a broken port"}
+	}
+	p.desc.Sections = append(p.desc.Sections, Section{Port: port})
+	return nil
+}
+
+func (p *parser) origin(n int, whole, value Span) error {
+	words := p.words(value)
+	if len(words) != 6 {
+		return &Error{n, "o= wants six fields"}
+	}
+	return p.field(Field{Kind: Origin, Line: n, Whole: whole, Type: words[4]}, words[5])
+}
+
+func (p *parser) connection(n int, whole, value Span) error {
+	words := p.words(value)
+	if len(words) != 3 {
+		return &Error{n, "c= wants network type, address type and address"}
+	}
+	addr := words[2]
+	if i := strings.IndexByte(addr.Of(p.text), '/'); i >= 0 { // the time to live of a multicast address
+		addr.End = addr.Start + i
+	}
+	return p.field(Field{Kind: Connection, Line: n, Whole: whole, Type: words[1]}, addr)
+}
+
+func (p *parser) field(f Field, addr Span) error {
+	host, err := parseHost(addr, addr.Of(p.text))
+	if err != "" {
+		return &Error{f.Line, "the address has " + err}
+	}
+	if !f.Type.Empty() && !strings.EqualFold(f.Type.Of(p.text), "IP4") && !strings.EqualFold(f.Type.Of(p.text), "IP6") {
+		return &Error{f.Line, "the address type is neither IP4 nor IP6"}
+	}
+	f.Host, f.Section = host, len(p.desc.Sections)-1
+	p.desc.Fields = append(p.desc.Fields, f)
+	return nil
+}
+
+func (p *parser) attribute(n int, whole, value Span) error {
+	s := value.Of(p.text)
+	name, _, hasValue := strings.Cut(s, ":")
+	arg := Span{min(value.Start+len(name)+1, value.End), value.End}
+	section := &p.desc.Sections[len(p.desc.Sections)-1]
+	if strings.TrimLeft(name, " \t") != name {
+		return &Error{n, "white space after a="}
+	}
+	switch trimmed := strings.TrimRight(name, " \t"); {
+	case !isAny(trimmed, "candidate", "remote-candidates", "rtcp", "ice-ufrag", "ice-pwd"):
+		return nil
+	case trimmed != name || !hasValue:
+		return &Error{n, "a=" + strings.ToLower(trimmed) + " wants a colon and a value"}
+	}
+	switch strings.ToLower(name) {
+	case "candidate":
+		c, err := p.candidate(n, Span{value.Start, value.End})
+		if err != nil {
+			return err
+		}
+		c.Whole, c.Section = whole, len(p.desc.Sections)-1
+		p.desc.Candidates = append(p.desc.Candidates, *c)
+	case "remote-candidates":
+		words := p.words(arg)
+		if len(words) == 0 || len(words)%3 != 0 {
+			return &Error{n, "a=remote-candidates wants component, address and port, repeated"}
+		}
+		for i := 1; i < len(words); i += 3 {
+			if err := p.field(Field{Kind: RemoteCandidates, Line: n, Whole: whole}, words[i]); err != nil {
+				return err
+			}
+		}
+	case "rtcp":
+		words := p.words(arg)
+		if len(words) != 1 && len(words) != 4 {
+			return &Error{n, "a=rtcp wants a port, or port, network type, address type and address"}
+		}
+		if _, ok := number(words[0].Of(p.text), 65535); !ok {
+			return &Error{n, "a=rtcp has a broken port"}
+		}
+		if len(words) == 4 {
+			return p.field(Field{Kind: RTCP, Line: n, Whole: whole, Type: words[2], Port: words[0]}, words[3])
+		}
+	case "ice-ufrag":
+		return credential(n, "ice-ufrag", &section.Ufrag, arg)
+	case "ice-pwd":
+		return credential(n, "ice-pwd", &section.Pwd, arg)
+	}
+	return nil
+}
+
+func isAny(s string, names ...string) bool {
+	for _, n := range names {
+		if strings.EqualFold(s, n) {
+			return true
+		}
+	}
+	return false
+}
+
+func credential(n int, name string, at *Span, value Span) error {
+	if !at.Empty() {
+		return &Error{n, "a second " + name + " in one section"}
+	}
+	if value.Empty() {
+		return &Error{n, "an empty " + name}
+	}
+	*at = value
+	return nil
+}
+
+// Pwd returns the password that governs a section, empty if none does: RFC 8839, section 5.4.
+func (d *Description) Pwd(text string, section int) string {
+	if p := d.Sections[section].Pwd; !p.Empty() {
+		return p.Of(text)
+	}
+	return d.Sections[0].Pwd.Of(text)
+}
+
+// Ufrag returns the user fragment that governs a section, empty if none does.
+func (d *Description) Ufrag(text string, section int) string {
+	if u := d.Sections[section].Ufrag; !u.Empty() {
+		return u.Of(text)
+	}
+	return d.Sections[0].Ufrag.Of(text)
+}
+
+// number reads 1 or more decimal digits.
+func number(s string, most uint64) (uint64, bool) {
+	var v uint64
+	if s == "" || len(s) > 10 {
+		return 0, false
+	}
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		v = v*10 + uint64(c-'0')
+	}
+	return v, v <= most
+}
