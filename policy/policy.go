@@ -133,3 +133,20 @@ func (s *Set) DecideLookup(l Lookup) Answer {
 	}
 	return Answer{}
 }
+
+// MayAsk reports whether any policy lets an asker look up anything at all.
+func (s *Set) MayAsk(asker netip.Addr, onLink bool) bool {
+	for i := range s.policies {
+		if r := s.policies[i].resolve; r != nil && (r.clients.contains(asker) || r.ownLinks && onLink) {
+			return true
+		}
+	}
+	return false
+}
+
+// Reachable reports whether another host can send to an address at all. No policy encrypts, reveals
+// or answers an address that fails it: in a name it could only steer an endpoint to itself.
+func Reachable(a netip.Addr) bool {
+	return a.IsValid() && !a.IsUnspecified() && !a.IsLoopback() && !a.IsLinkLocalUnicast() && !a.IsMulticast() &&
+		a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}

@@ -1,0 +1,186 @@
+// Candgw conceals the addresses in WebRTC signaling and answers for the names that it puts in their
+// place.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+
+	"github.com/candgw/candgw/keyring"
+)
+
+const usage = `Candgw encrypts the host addresses in WebRTC signaling into .local names, and
+answers DNS and mDNS lookups of these names inside the enterprise.
+
+Usage:
+
+    candgw serve [--dns ADDR] [--api ADDR] [--api-token-file FILE]
+                 [--mdns-interface IF,...] [--zone ZONE,...]
+    candgw encrypt [--client ADDR] [--suite S] [--report json] < offer.sdp
+    candgw decrypt [--client ADDR] [--report json] < offer.sdp
+    candgw resolve NAME [--ice-pwd PWD]
+    candgw keys init
+    candgw keys generate [--suite S] [--state standby|active]
+    candgw keys import --suite S --state standby|active < key
+    candgw keys list [--json]
+    candgw keys activate ID
+    candgw keys export ID --reveal
+    candgw policy check FILE...
+    candgw version
+
+Every command takes --data-dir DIR, the folder that holds the key ring; else it
+is $CANDGW_DATA_DIR, or %s.
+$CANDGW_KEK_FILE names the file of the key that the ring is sealed with; else it
+is the file kek in the data folder.
+
+Encrypt and decrypt read a description, a fragment or JSON. Keys come in by
+standard input, as hexadecimal digits or base64. Suites are aes-uuid (the
+default), aes-gcm, aes-ctr-hmac and aes-cbc-hmac.
+
+Exit status: 0 done, 1 refused or not found, 2 wrong use.
+`
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// An app is one run of the command.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	dataDir        string
+}
+
+// errUsage marks errors of whoever typed the command.
+var errUsage = errors.New("wrong use")
+
+// errSilent ends with status 1 and says nothing more.
+var errSilent = errors.New("refused")
+
+func usageError(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", errUsage, fmt.Errorf(format, args...))
+}
+
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, dataDir: defaultDataDir()}
+	err := a.dispatch(args)
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.Is(err, errSilent):
+		return 1
+	case errors.Is(err, errUsage):
+		fmt.Fprintf(stderr, "candgw: %s\nRun 'candgw help' for how it is used.\n", strings.TrimPrefix(err.Error(), errUsage.Error()+": "))
+		return 2
+	}
+	fmt.Fprintf(stderr, "candgw: %v\n", err)
+	return 1
+}
+
+func (a *app) dispatch(args []string) error {
+	global := a.flags("candgw")
+	rest, err := a.parse(global, args, false)
+	if err != nil {
+		return err
+	}
+	if len(rest) == 0 {
+		fmt.Fprintf(a.stderr, usage, defaultDataDir())
+		return usageError("no command given")
+	}
+	verb, rest := rest[0], rest[1:]
+	switch verb {
+	case "serve":
+		return a.serve(rest)
+	case "encrypt":
+		return a.encrypt(rest)
+	case "decrypt":
+		return a.decrypt(rest)
+	case "resolve":
+		return a.resolve(rest)
+	case "keys":
+		return a.keys(rest)
+	case "policy":
+		return a.policy(rest)
+	case "version":
+		return a.version(rest)
+	case "help":
+		fmt.Fprintf(a.stdout, usage, defaultDataDir())
+		return nil
+	}
+	return usageError("there is no command %q", verb)
+}
+
+// flags returns a flag set with the flags that every command has.
+func (a *app) flags(name string) *flag.FlagSet {
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.StringVar(&a.dataDir, "data-dir", a.dataDir, "")
+	return fs
+}
+
+// parse parses flags and returns what else there is. Flags may stand after arguments unless first is
+// all there is to be parsed before a command.
+func (a *app) parse(fs *flag.FlagSet, args []string, interspersed bool) ([]string, error) {
+	var rest []string
+	for {
+		if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintf(a.stdout, usage, defaultDataDir())
+			return nil, err
+		} else if err != nil {
+			return nil, usageError("%s: %w", fs.Name(), err)
+		}
+		if !interspersed {
+			return fs.Args(), nil
+		}
+		if fs.NArg() == 0 {
+			return rest, nil
+		}
+		rest, args = append(rest, fs.Arg(0)), fs.Args()[1:]
+	}
+}
+
+// arguments is parse for a command that takes exactly the arguments that are named.
+func (a *app) arguments(fs *flag.FlagSet, args []string, names ...string) ([]string, error) {
+	rest, err := a.parse(fs, args, true)
+	if err != nil {
+		return nil, err
+	}
+	if len(rest) != len(names) {
+		return nil, usageError("%s takes %d arguments (%s), got %d", fs.Name(), len(names), strings.Join(names, " "), len(rest))
+	}
+	return rest, nil
+}
+
+func (a *app) store() *keyring.FileStore {
+	return keyring.NewFileStore(a.dataDir, os.Getenv("CANDGW_KEK_FILE"))
+}
+
+func defaultDataDir() string {
+	if dir := os.Getenv("CANDGW_DATA_DIR"); dir != "" {
+		return dir
+	}
+	if os.Geteuid() == 0 {
+		return "/var/lib/candgw"
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "candgw-data"
+	}
+	return filepath.Join(dir, "candgw")
+}
+
+func (a *app) version(args []string) error {
+	if _, err := a.arguments(a.flags("version"), args); err != nil {
+		return err
+	}
+	version := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version + " " + info.GoVersion
+	}
+	fmt.Fprintln(a.stdout, "candgw", version)
+	return nil
+}

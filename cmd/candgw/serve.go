@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/candgw/candgw/cipher"
+	"github.com/candgw/candgw/gateway"
+	"github.com/candgw/candgw/internal/api"
+	"github.com/candgw/candgw/internal/metrics"
+	"github.com/candgw/candgw/keyring"
+	"github.com/candgw/candgw/policy"
+	"github.com/candgw/candgw/resolver"
+)
+
+func now() time.Time { return time.Now() }
+
+const (
+	defaultDNS = "127.0.0.1:5354"
+	defaultAPI = "127.0.0.1:8480"
+
+	reloadEvery  = 500 * time.Millisecond
+	shutdownTime = 5 * time.Second
+)
+
+// A server is what serve runs.
+type server struct {
+	log     *slog.Logger
+	metrics *metrics.Set
+	store   *keyring.FileStore
+	live    keyring.Live
+	dns     *resolver.DNS
+	mdns    *resolver.MDNS
+	names   *gateway.LinkNames
+	api     net.Listener
+	handler http.Handler
+}
+
+type serveFlags struct {
+	dns, api, tokenFile, interfaces, zones string
+}
+
+func (a *app) serve(args []string) error {
+	fs := a.flags("serve")
+	var f serveFlags
+	fs.StringVar(&f.dns, "dns", defaultDNS, "")
+	fs.StringVar(&f.api, "api", defaultAPI, "")
+	fs.StringVar(&f.tokenFile, "api-token-file", "", "")
+	fs.StringVar(&f.interfaces, "mdns-interface", "", "")
+	fs.StringVar(&f.zones, "zone", "local", "")
+	if _, err := a.arguments(fs, args); err != nil {
+		return err
+	}
+	token, err := apiToken(f)
+	if err != nil {
+		return err
+	}
+	for _, z := range splitList(f.zones) {
+		if err := resolver.CheckZone(z); err != nil {
+			return usageError("--zone: %w", err)
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	s := &server{log: slog.New(slog.NewTextHandler(a.stderr, nil)), metrics: metrics.New(), store: a.store()}
+	if err := s.openRing(a.dataDir); err != nil {
+		return err
+	}
+	if err := s.open(f, token); err != nil {
+		return err
+	}
+	a.printHelp(s)
+	return s.run(ctx)
+}
+
+// apiToken reads the token of the API, without which it listens on loopback only.
+func apiToken(f serveFlags) (string, error) {
+	if f.tokenFile == "" {
+		host, _, err := net.SplitHostPort(f.api)
+		if err != nil {
+			return "", usageError("--api: %w", err)
+		}
+		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return "", usageError("--api %s is not on loopback, where everybody could reach it: give it a token with --api-token-file", f.api)
+		}
+		return "", nil
+	}
+	info, err := os.Stat(f.tokenFile)
+	if err != nil {
+		return "", err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return "", fmt.Errorf("%s: %w: run 'chmod 600 %[1]s'", f.tokenFile, keyring.ErrPermissions)
+	}
+	raw, err := os.ReadFile(f.tokenFile)
+	if err != nil {
+		return "", err
+	}
+	token := strings.TrimSpace(string(raw))
+	if len(token) < 16 {
+		return "", fmt.Errorf("%s: the token has %d characters, want at least 16", f.tokenFile, len(token))
+	}
+	return token, nil
+}
+
+// openRing loads the key ring, or makes one if there is none.
+func (s *server) openRing(dataDir string) error {
+	ring, err := s.store.Load()
+	if errors.Is(err, keyring.ErrNoRing) {
+		if ring, err = s.store.Init(); err == nil {
+			s.log.Info("made a new key ring", "folder", dataDir)
+		} else if errors.Is(err, keyring.ErrRingExists) { // another process was faster
+			ring, err = s.store.Load()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	s.loaded(ring)
+	s.live.Store(ring)
+	return nil
+}
+
+func (s *server) loaded(r *keyring.Ring) {
+	s.metrics.RingLoaded(r.Revision())
+	active := []string{}
+	for e := range r.Entries() {
+		if e.State == keyring.Active {
+			active = append(active, e.Key.String())
+		}
+	}
+	s.log.Info("key ring in use", "revision", r.Revision(), "active", strings.Join(active, ", "))
+}
+
+// open opens every socket and puts the parts together.
+func (s *server) open(f serveFlags, token string) error {
+	set, err := defaultPolicy()
+	if err != nil {
+		return err
+	}
+	current := func() *policy.Set { return set }
+	res := resolver.New(resolver.Config{Ring: s.live.Load, Policy: current, Zones: splitList(f.zones), Metrics: s.metrics})
+	config := gateway.Config{Ring: s.live.Load, Policy: current, Seen: res.Remember}
+	if f.interfaces != noInterface {
+		s.names = gateway.NewLinkNames(splitList(f.interfaces))
+		config.Names = s.names
+		if s.mdns, err = resolver.ListenMDNS(res, splitList(f.interfaces)); err != nil {
+			return fmt.Errorf("opening the port of Multicast DNS (switch it off with --mdns-interface none): %w", err)
+		}
+	}
+	if s.dns, err = resolver.ListenDNS(res, f.dns); err != nil {
+		return fmt.Errorf("--dns: %w", err)
+	}
+	if s.api, err = net.Listen("tcp", f.api); err != nil {
+		return fmt.Errorf("--api: %w", err)
+	}
+	s.handler = api.Handler(api.Config{Gateway: gateway.New(config), Metrics: s.metrics, Ready: s.ready, Token: token})
+	return nil
+}
+
+// ready returns why nothing can be encrypted, if so.
+func (s *server) ready() error {
+	_, err := s.live.Load().Active(cipher.AESUUID)
+	return err
+}
+
+// run serves until ctx ends or a part of it fails.
+func (s *server) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	part := func(f func() error) {
+		wg.Go(func() {
+			if err := f(); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	web := &http.Server{
+		Handler: s.handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // it would log clients' addresses
+	}
+	part(func() error {
+		s.store.Follow(ctx, &s.live, reloadEvery, s.loaded, func(err error) {
+			s.metrics.RingFailed()
+			s.log.Error("the key ring on disk is not taken into use; the last good one stays", "error", err)
+		})
+		return nil
+	})
+	part(func() error { return s.dns.Serve(ctx) })
+	if s.mdns != nil {
+		part(func() error { return s.mdns.Serve(ctx) })
+	}
+	part(func() error {
+		if err := web.Serve(s.api); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	<-ctx.Done()
+	grace, done := context.WithTimeout(context.Background(), shutdownTime)
+	defer done()
+	web.Shutdown(grace)
+	wg.Wait()
+	if s.names != nil {
+		s.names.Close()
+	}
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	s.log.Info("stopped")
+	return nil
+}
+
+// printHelp tells where it serves and how to try it.
+func (a *app) printHelp(s *server) {
+	mdns := "off"
+	if s.mdns != nil {
+		mdns = "on no interface yet"
+		if names := s.mdns.Interfaces(); len(names) > 0 {
+			mdns = "on " + strings.Join(names, ", ")
+		}
+	}
+	host, port, _ := net.SplitHostPort(s.dns.Addr().String())
+	fmt.Fprintf(a.stdout, tryIt, s.api.Addr(), s.dns.Addr(), mdns, s.api.Addr(), host, port)
+}
+
+const tryIt = `candgw serves
+  the API      on http://%s
+  DNS          on %s
+  Multicast DNS %s
+
+Try it, in another terminal. Encrypt the one candidate of a sample offer:
+
+  printf '%%s\r\n' v=0 'o=- 1 1 IN IP4 127.0.0.1' s=- 't=0 0' \
+    'm=application 9 UDP/DTLS/SCTP webrtc-datachannel' 'c=IN IP4 0.0.0.0' \
+    a=ice-ufrag:abcd a=ice-pwd:sample-password-of-a-session \
+    'a=candidate:1 1 udp 2122129151 10.77.1.2 41749 typ host' |
+  curl -s --data-binary @- -H 'Content-Type: application/sdp' http://%s/v1/encrypt |
+  tee offer.sdp
+
+and ask what the name in it stands for:
+
+  dig +short @%s -p %s "$(grep -o '[^ ]*\.local' offer.sdp)"
+
+`

@@ -1,0 +1,238 @@
+// Package api is the HTTP API of candgw. docs/api.md describes it.
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/candgw/candgw/cipher"
+	"github.com/candgw/candgw/gateway"
+	"github.com/candgw/candgw/keyring"
+)
+
+// ReportHeader carries the report of a request as one line of JSON.
+const ReportHeader = "Candgw-Report"
+
+// Metrics hears of requests. It is called by many goroutines at once.
+type Metrics interface {
+	Request(operation string, code int)
+	Candidates(*gateway.Report)
+	Handler() http.Handler
+}
+
+// A Config is what the API needs; all but Token must be set.
+type Config struct {
+	Gateway *gateway.Gateway
+	Metrics Metrics
+	// Ready returns why the process cannot serve yet, or nil.
+	Ready func() error
+	// Token, if it is not empty, must come with every request but those for health.
+	Token string
+}
+
+// Handler returns the API.
+func Handler(c Config) http.Handler {
+	h := &handler{c}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/encrypt", h.rewrite("encrypt", c.Gateway.Encrypt))
+	mux.HandleFunc("POST /v1/decrypt", h.rewrite("decrypt", c.Gateway.Decrypt))
+	mux.HandleFunc("/v1/encrypt", onlyPost)
+	mux.HandleFunc("/v1/decrypt", onlyPost)
+	mux.Handle("GET /metrics", c.Metrics.Handler())
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		problem(w, http.StatusNotFound, "use POST /v1/encrypt, POST /v1/decrypt, GET /healthz, GET /readyz or GET /metrics")
+	})
+	health := http.NewServeMux()
+	health.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
+	health.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := c.Ready(); err != nil {
+			problem(w, http.StatusServiceUnavailable, err.Error())
+			return
+		}
+		io.WriteString(w, "ready\n")
+	})
+	health.Handle("/", h.authorize(mux))
+	// A web page that runs on this machine must not get through: not by a request across origins, and
+	// not under a name of its own that it lets point here.
+	return checkHost(http.NewCrossOriginProtection().Handler(health))
+}
+
+type handler struct{ Config }
+
+func onlyPost(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Allow", http.MethodPost)
+	problem(w, http.StatusMethodNotAllowed, "use POST")
+}
+
+// checkHost refuses requests for a host name, other than localhost, that reach a loopback address.
+func checkHost(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		_, notAddr := netip.ParseAddr(strings.Trim(host, "[]"))
+		local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+		if notAddr != nil && !strings.EqualFold(host, "localhost") && isLoopback(local) {
+			problem(w, http.StatusMisdirectedRequest, "on loopback the API answers to localhost and to addresses, not to host names")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func isLoopback(a net.Addr) bool {
+	t, ok := a.(*net.TCPAddr)
+	return ok && t.IP.IsLoopback()
+}
+
+func (h *handler) authorize(next http.Handler) http.Handler {
+	if h.Token == "" {
+		return next
+	}
+	want := sha256.Sum256([]byte(h.Token))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		got := sha256.Sum256([]byte(token)) // of one length, so that the time tells nothing of the token's
+		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			problem(w, http.StatusUnauthorized, "send the token of this API as 'Authorization: Bearer …'")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+var formats = map[string]gateway.Format{
+	"application/sdp":                 gateway.SDP,
+	"application/trickle-ice-sdpfrag": gateway.Fragment,
+	"application/json":                gateway.JSON,
+}
+
+type gatewayOperation = func(context.Context, gateway.Request) (*gateway.Result, error)
+
+func (h *handler) rewrite(operation string, do gatewayOperation) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		rec := &recorder{ResponseWriter: w, code: http.StatusOK}
+		h.serveRewrite(rec, r, do)
+		h.Metrics.Request(operation, rec.code)
+	}
+}
+
+func (h *handler) serveRewrite(w http.ResponseWriter, r *http.Request, do gatewayOperation) {
+	contentType := r.Header.Get("Content-Type")
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	format, ok := formats[mediaType]
+	if err != nil || !ok {
+		problem(w, http.StatusUnsupportedMediaType, "Content-Type must be application/sdp, application/trickle-ice-sdpfrag or application/json")
+		return
+	}
+	request := gateway.Request{Format: format}
+	if err := parameters(r, &request); err != nil {
+		problem(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	request.Body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, gateway.MaxBody))
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		problem(w, http.StatusRequestEntityTooLarge, gateway.ErrTooLarge.Error())
+		return
+	} else if err != nil {
+		problem(w, http.StatusBadRequest, "the body did not arrive whole")
+		return
+	}
+	result, err := do(r.Context(), request)
+	if result != nil {
+		h.Metrics.Candidates(&result.Report)
+		w.Header().Set(ReportHeader, header(result.Report))
+	}
+	switch {
+	case err == nil:
+		w.Header().Set("Content-Type", contentType)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Write(result.Body)
+	case errors.Is(err, gateway.ErrNothingLeft):
+		if bad := result.Report.Refused(); len(bad) > 0 {
+			problem(w, http.StatusUnprocessableEntity, err.Error()+": "+bad[0].Reason)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	case errors.Is(err, gateway.ErrMalformed):
+		problem(w, http.StatusBadRequest, err.Error())
+	case errors.Is(err, keyring.ErrNoActiveKey):
+		problem(w, http.StatusServiceUnavailable, err.Error())
+	default:
+		problem(w, http.StatusInternalServerError, "the request failed")
+	}
+}
+
+// maxHeader is well below what HTTP clients take for all headers together.
+const maxHeader = 8 << 10
+
+// header returns a report as one line, with the counts alone where the candidates would not fit.
+func header(r gateway.Report) string {
+	line, err := json.Marshal(r)
+	if err == nil && len(line) > maxHeader {
+		r.Candidates = []gateway.CandidateReport{}
+		line, err = json.Marshal(r)
+	}
+	if err != nil {
+		return "{}" // a report holds nothing that cannot be marshalled
+	}
+	return string(line)
+}
+
+// parameters reads client= and suite= into a request.
+func parameters(r *http.Request, out *gateway.Request) error {
+	query := r.URL.Query()
+	for name := range query {
+		if name != "client" && name != "suite" {
+			return fmt.Errorf("there is no parameter %q: use client and suite", name)
+		}
+	}
+	if s := query.Get("client"); s != "" {
+		addr, err := netip.ParseAddr(s)
+		if err != nil {
+			return errors.New("client must be an IP address")
+		}
+		out.Client = addr.Unmap().WithZone("")
+	}
+	if s := query.Get("suite"); s != "" {
+		suite, err := cipher.ParseSuite(s)
+		if err != nil {
+			return err
+		}
+		out.Suite = suite
+	}
+	return nil
+}
+
+// problem writes a problem document, RFC 9457.
+func problem(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(map[string]any{
+		"type": "about:blank", "title": http.StatusText(status), "status": status, "detail": detail,
+	})
+}
+
+// A recorder notes the status code.
+type recorder struct {
+	http.ResponseWriter
+	code int
+}
+
+func (r *recorder) WriteHeader(code int) {
+	r.code = code
+	r.ResponseWriter.WriteHeader(code)
+}

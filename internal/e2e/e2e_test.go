@@ -1,0 +1,196 @@
+//go:build linux
+
+// Package e2e has the end-to-end tests: unmodified browsers in different subnets, and candgw on the
+// router between them. They need root, for network namespaces, and are run by `make e2e`.
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"testing"
+	"time"
+)
+
+// require skips the test unless it was asked for; when it was, whatever it needs has to be there.
+func require(t *testing.T) {
+	t.Helper()
+	if os.Getenv("CANDGW_E2E") != "1" {
+		t.Skip("end-to-end tests are run by `make e2e`")
+	}
+	if os.Geteuid() != 0 {
+		t.Fatal("network namespaces need root")
+	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		t.Fatalf("network namespaces need iproute2: %v", err)
+	}
+	if _, err := chromium(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pair is two browsers, each with the test's page open, on the hosts of a network.
+type pair struct {
+	*network
+	pageA, pageB *page
+}
+
+func newPair(t *testing.T) *pair {
+	t.Helper()
+	n := newNetwork(t)
+	port := servePage(t, n.router)
+	browserA, browserB := startBrowser(t, n.a.namespace), startBrowser(t, n.b.namespace)
+	return &pair{
+		network: n,
+		pageA:   openPeerPage(t, browserA, fmt.Sprintf("http://%s:%d", n.a.router, port)),
+		pageB:   openPeerPage(t, browserB, fmt.Sprintf("http://%s:%d", n.b.router, port)),
+	}
+}
+
+// peers makes a fresh peer connection in both browsers.
+func (p *pair) peers(t *testing.T) (a, b *peer) {
+	t.Helper()
+	return newPeer(t, p.pageA, p.a), newPeer(t, p.pageB, p.b)
+}
+
+func TestChromiumPair(t *testing.T) {
+	require(t)
+	p := newPair(t)
+
+	t.Run("without candgw", func(t *testing.T) {
+		a, b := p.peers(t)
+		a.offer(t)
+		offer := a.gathered(t)
+		checkHidden(t, candidateLines(offer), p.network)
+		b.answer(t, offer)
+		a.accept(t, b.gathered(t))
+
+		if a.opens(t, 6*time.Second) || b.opens(t, 0) {
+			t.Error("data channel opened without candgw")
+		}
+		for _, peer := range []*peer{a, b} {
+			states := peer.connectionStates(t)
+			if slices.Contains(states, "connected") || slices.Contains(states, "completed") {
+				t.Errorf("%s went through the states %q, want no connection", peer.host.namespace, states)
+			}
+		}
+	})
+
+	g := startGateway(t, p.router)
+
+	t.Run("with candgw", func(t *testing.T) {
+		a, b := p.peers(t)
+		a.offer(t)
+		b.answer(t, g.conceal(t, p.network, a))
+		a.accept(t, g.conceal(t, p.network, b))
+
+		checkConnected(t, a, b)
+		elapsed := a.timeToOpen(t)
+		t.Logf("data channel open %v after the answer", elapsed)
+		// On a dual-stack host Chromium waits 3 s for the family that a name does not have, unless
+		// an NSEC record tells it.
+		if elapsed >= time.Second {
+			t.Errorf("data channel took %v to open, want less than a second", elapsed)
+		}
+	})
+
+	t.Run("names survive a new active key", func(t *testing.T) {
+		a, b := p.peers(t)
+		a.offer(t)
+		offer := g.conceal(t, p.network, a)
+		g.generateActiveKey(t)
+		g.waitForOtherNames(t, a, offer)
+		b.answer(t, offer)
+		a.accept(t, g.conceal(t, p.network, b))
+
+		checkConnected(t, a, b)
+		t.Logf("data channel open %v after the answer", a.timeToOpen(t))
+	})
+}
+
+func TestTrickleChromiumPair(t *testing.T) {
+	require(t)
+	p := newPair(t)
+	g := startGateway(t, p.router)
+
+	a, b := p.peers(t)
+	offer := g.encryptDescription(t, a.host, a.offer(t))
+	answer := g.encryptDescription(t, b.host, b.answer(t, offer))
+	a.accept(t, answer)
+	g.trickle(t, p.network, a, b)
+	g.trickle(t, p.network, b, a)
+
+	checkConnected(t, a, b)
+	t.Logf("data channel open %v after the answer", a.timeToOpen(t))
+}
+
+// conceal returns the complete description of a peer, encrypted, after checking that it hides what
+// it should.
+func (g *gateway) conceal(t *testing.T, n *network, from *peer) string {
+	t.Helper()
+	own := from.gathered(t)
+	encrypted := g.encryptDescription(t, from.host, own)
+	if found := addressesIn(encrypted, []host{n.a, n.b}); len(found) > 0 {
+		t.Errorf("encrypted description contains %q:\n%s", found, encrypted)
+	}
+	before, after := candidateLines(own), candidateLines(encrypted)
+	checkHidden(t, before, n)
+	checkHidden(t, after, n)
+	if len(after) != len(before) {
+		t.Errorf("encrypted description has %d candidates, want %d", len(after), len(before))
+	}
+	checkDisjoint(t, names(before), names(after))
+	return encrypted
+}
+
+// trickle passes candidates through the gateway, one by one, until the last.
+func (g *gateway) trickle(t *testing.T, n *network, from, to *peer) {
+	t.Helper()
+	passed := 0
+	for {
+		own := from.nextCandidate(t)
+		line := candidateLine(t, own)
+		if line == "" { // the end of candidates, which names nothing
+			to.addCandidate(t, own)
+			if string(own) == "null" {
+				break
+			}
+			continue
+		}
+		encrypted, ok := g.encryptCandidate(t, from.host, string(own))
+		if !ok {
+			t.Logf("gateway holds back %s", line)
+			continue
+		}
+		concealed := candidateLine(t, json.RawMessage(encrypted))
+		checkHidden(t, []string{line}, n)
+		checkHidden(t, []string{concealed}, n)
+		checkDisjoint(t, names([]string{line}), names([]string{concealed}))
+		to.addCandidate(t, json.RawMessage(encrypted))
+		passed++
+	}
+	if passed == 0 {
+		t.Fatalf("no candidate of %s was passed on", from.host.namespace)
+	}
+}
+
+// waitForOtherNames returns once the gateway encrypts a peer's description otherwise than it did:
+// the same description under the same key has the same names.
+func (g *gateway) waitForOtherNames(t *testing.T, from *peer, encrypted string) {
+	t.Helper()
+	own := from.gathered(t)
+	former := append(names(candidateLines(own)), names(candidateLines(encrypted))...)
+	deadline := time.Now().Add(patience)
+	for {
+		now := names(candidateLines(g.encryptDescription(t, from.host, own)))
+		if !slices.ContainsFunc(now, func(name string) bool { return slices.Contains(former, name) }) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("gateway goes on encrypting under the former key")
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}

@@ -1,0 +1,123 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const api = "http://127.0.0.1:8480"
+
+// gateway is a running `candgw serve` with no configuration but a data folder of its own.
+type gateway struct {
+	namespace
+	program string
+	dataDir string
+	http    *http.Client
+}
+
+// startGateway builds candgw and runs it inside the namespace until the test ends. It returns once
+// the gateway is ready.
+func startGateway(t *testing.T, ns namespace) *gateway {
+	t.Helper()
+	g := &gateway{namespace: ns, program: build(t), dataDir: t.TempDir(), http: ns.client()}
+	ended := start(t, g.command(g.program, "serve", "--data-dir", g.dataDir))
+
+	deadline := time.After(patience)
+	for {
+		response, err := g.http.Get(api + "/readyz")
+		if err == nil {
+			response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return g
+			}
+			err = fmt.Errorf("status %s", response.Status)
+		}
+		select {
+		case <-ended:
+			t.Fatal("candgw serve ended before it was ready")
+		case <-deadline:
+			t.Fatalf("candgw serve is not ready: %v", err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// build builds candgw from this module and returns the path of the program.
+func build(t *testing.T) string {
+	t.Helper()
+	module, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	program := filepath.Join(t.TempDir(), "candgw")
+	cmd := exec.Command("go", "build", "-o", program, "./cmd/candgw")
+	cmd.Dir = strings.TrimSpace(string(module))
+	if output, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", cmd, err, output)
+	}
+	return program
+}
+
+// encryptDescription returns the description with the names of the client's candidates encrypted.
+func (g *gateway) encryptDescription(t *testing.T, client host, sdp string) string {
+	t.Helper()
+	encrypted, ok := g.encrypt(t, client.v4, "application/sdp", sdp)
+	if !ok {
+		t.Fatal("gateway left nothing of a description")
+	}
+	return encrypted
+}
+
+// encryptCandidate does the same for one RTCIceCandidateInit. It returns false if the candidate is
+// not to be passed on.
+func (g *gateway) encryptCandidate(t *testing.T, client host, candidate string) (string, bool) {
+	t.Helper()
+	return g.encrypt(t, client.v4, "application/json", candidate)
+}
+
+func (g *gateway) encrypt(t *testing.T, client netip.Addr, kind, body string) (encrypted string, ok bool) {
+	t.Helper()
+	query := url.Values{"client": {client.String()}}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+		api+"/v1/encrypt?"+query.Encode(), strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", kind)
+	response, err := g.http.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatalf("reading the encrypted %s: %v", kind, err)
+	}
+	switch response.StatusCode {
+	case http.StatusOK:
+		return string(content), true
+	case http.StatusNoContent:
+		return "", false
+	}
+	t.Fatalf("encrypting\n%s\nstatus %s:\n%s", body, response.Status, content)
+	return "", false
+}
+
+// generateActiveKey gives the ring a new active key by way of the ring's file, past the daemon.
+func (g *gateway) generateActiveKey(t *testing.T) {
+	t.Helper()
+	cmd := g.command(g.program, "keys", "generate", "--state", "active", "--data-dir", g.dataDir)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("candgw keys generate: %v\n%s", err, output)
+	}
+}

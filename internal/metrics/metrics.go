@@ -1,0 +1,78 @@
+// Package metrics counts what candgw does. No name, address or key is in a label. docs/api.md lists
+// the metrics.
+package metrics
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/candgw/candgw/gateway"
+	"github.com/candgw/candgw/resolver"
+)
+
+// A Set is the metrics of one process, in a registry of its own. It is safe for concurrent use.
+type Set struct {
+	registry       *prometheus.Registry
+	lookups        *prometheus.CounterVec
+	candidates     *prometheus.CounterVec
+	requests       *prometheus.CounterVec
+	ringRevision   prometheus.Gauge
+	reloadFailures prometheus.Counter
+}
+
+// New returns metrics at zero.
+func New() *Set {
+	s := &Set{
+		registry: prometheus.NewRegistry(),
+		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "candgw_lookups_total", Help: "Lookups by front end (dns, mdns) and what came of them.",
+		}, []string{"front", "status"}),
+		candidates: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "candgw_candidates_total", Help: "Candidates in signaling by what became of them.",
+		}, []string{"result"}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "candgw_api_requests_total", Help: "Requests to the HTTP API by operation and status code.",
+		}, []string{"operation", "code"}),
+		ringRevision: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "candgw_keyring_revision", Help: "Revision of the key ring in use.",
+		}),
+		reloadFailures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "candgw_keyring_reload_failures_total", Help: "Key rings on disk that could not be taken into use.",
+		}),
+	}
+	s.registry.MustRegister(s.lookups, s.candidates, s.requests, s.ringRevision, s.reloadFailures,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return s
+}
+
+// Lookup counts a lookup; it makes the set a [resolver.Metrics].
+func (s *Set) Lookup(front string, status resolver.Status) {
+	s.lookups.WithLabelValues(front, status.String()).Inc()
+}
+
+// Request counts a request to the API.
+func (s *Set) Request(operation string, code int) {
+	s.requests.WithLabelValues(operation, strconv.Itoa(code)).Inc()
+}
+
+// Candidates counts what a report tells.
+func (s *Set) Candidates(r *gateway.Report) {
+	for _, c := range r.Candidates {
+		s.candidates.WithLabelValues(string(c.Result)).Inc()
+	}
+}
+
+// RingLoaded tells the revision in use.
+func (s *Set) RingLoaded(revision uint64) { s.ringRevision.Set(float64(revision)) }
+
+// RingFailed counts a key ring that could not be taken into use.
+func (s *Set) RingFailed() { s.reloadFailures.Inc() }
+
+// Handler serves the metrics in the formats of Prometheus.
+func (s *Set) Handler() http.Handler {
+	return promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{})
+}
