@@ -1,0 +1,77 @@
+// Package imports holds the rules of who may import whom; it has nothing but their test.
+package imports
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/candgw/candgw/"
+
+// rules names, for each package, the packages of this module and the other modules that it may
+// reach, directly or not, besides the standard library; each line gives the reason.
+var rules = map[string][]string{
+	// Pure: an address and a key in, a name out. Anybody can audit it by itself.
+	"cipher": {"golang.org/x/crypto"},
+	// Keys are kept apart from what is done with them; the lock of the folder is flock's.
+	"keyring": {module + "cipher", "golang.org/x/crypto", "golang.org/x/sys", "github.com/gofrs/flock"},
+	// What a policy decides must not depend on ciphers, sockets or sessions. The rest is what HCL needs.
+	"policy": {"github.com/hashicorp/hcl/v2", "github.com/zclconf/go-cty", "github.com/agext/levenshtein",
+		"github.com/apparentlymart/go-textseg", "github.com/mitchellh/go-wordwrap", "github.com/google/go-cmp", "golang.org/x/text"},
+	// A grammar and nothing else.
+	"internal/sdp": {},
+	// The signaling side knows nothing of lookups.
+	"gateway": {module + "internal/sdp", module + "internal/mcast", module + "policy", module + "keyring", "*"},
+	// The network side knows nothing of signaling.
+	"resolver": {module + "internal/mcast", module + "policy", module + "keyring", "*"},
+	// Sockets, for both of these.
+	"internal/mcast": {"golang.org/x/sys"},
+}
+
+func TestImports(t *testing.T) {
+	for pkg, allowed := range rules {
+		t.Run(pkg, func(t *testing.T) {
+			out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", module+pkg).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, dep := range strings.Fields(string(out)) {
+				if dep != module+pkg && !slices.ContainsFunc(closure(allowed), func(a string) bool {
+					return dep == a || strings.HasPrefix(dep, a+"/") || a == "*" && !strings.HasPrefix(dep, module)
+				}) {
+					t.Errorf("it imports %s", dep)
+				}
+			}
+		})
+	}
+}
+
+// closure adds what the allowed packages of this module may import themselves.
+func closure(allowed []string) []string {
+	out := slices.Clone(allowed)
+	for _, a := range allowed {
+		if pkg, ok := strings.CutPrefix(a, module); ok {
+			out = append(out, closure(rules[pkg])...)
+		}
+	}
+	return out
+}
+
+// Nothing imports the two sides but what stands above them.
+func TestWhoImportsTheSides(t *testing.T) {
+	above := []string{module + "cmd/candgw", module + "internal/api", module + "internal/metrics"}
+	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", module+"...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		for _, dep := range words[1:] {
+			if (dep == module+"gateway" || dep == module+"resolver") && !slices.Contains(above, words[0]) {
+				t.Errorf("%s imports %s", words[0], dep)
+			}
+		}
+	}
+}
