@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -58,7 +59,7 @@ func NewFileStore(dir, kek string) *FileStore {
 // [ErrInvalid], or of the file system.
 func (s *FileStore) Load() (*Ring, error) {
 	path := filepath.Join(s.dir, ringFile)
-	sealed, err := readSecret(path)
+	sealed, err := ReadSecret(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w in %s: run 'candgw keys init'", ErrNoRing, s.dir)
 	} else if err != nil {
@@ -188,7 +189,7 @@ func (s *FileStore) reload(live *Live, loaded func(*Ring), failed func(error)) {
 }
 
 func (s *FileStore) readKEK() ([]byte, error) {
-	raw, err := readSecret(s.kek)
+	raw, err := ReadSecret(s.kek)
 	if err != nil {
 		return nil, err
 	}
@@ -223,8 +224,9 @@ func (s *FileStore) makeKEK() error {
 	return writeSecret(s.kek, text)
 }
 
-// readSecret reads a file that only its owner may open.
-func readSecret(path string) ([]byte, error) {
+// ReadSecret reads a file that only its owner may open, else the error is [ErrPermissions]. On Windows,
+// where the mode of a file says nothing of that, it reads any.
+func ReadSecret(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -234,8 +236,8 @@ func readSecret(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return nil, fmt.Errorf("%s: %w (mode %#o): run 'chmod 600 %[1]s', and rotate the keys if others could read it", path, ErrPermissions, mode)
+	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
+		return nil, fmt.Errorf("%s: %w (mode %#o): run 'chmod 600 %[1]s', and replace what is in it if others could read it", path, ErrPermissions, mode)
 	}
 	return io.ReadAll(f)
 }

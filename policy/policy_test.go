@@ -2,8 +2,10 @@ package policy_test
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -199,6 +201,31 @@ func TestLoadFiles(t *testing.T) {
 	}
 }
 
+// Every policy in the documentation is one.
+func TestDocumentation(t *testing.T) {
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := 0
+	for _, page := range append(pages, "../README.md", "../SECURITY.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, rest := range strings.Split(string(text), "```hcl\n")[1:] {
+			block, _, _ := strings.Cut(rest, "```")
+			if _, err := policy.Load(policy.Source{Name: fmt.Sprintf("%s, block %d", page, i+1), Text: []byte(block)}); err != nil {
+				t.Error(err)
+			}
+			blocks++
+		}
+	}
+	if blocks == 0 {
+		t.Error("no policy is documented")
+	}
+}
+
 // The language and the cipher package know the same suites, though neither imports the other.
 func TestSuites(t *testing.T) {
 	for _, s := range cipher.Suites() {
@@ -211,6 +238,31 @@ func TestSuites(t *testing.T) {
 	for _, word := range strings.FieldsFunc(strings.SplitAfter(err.Error(), "none of ")[1], func(r rune) bool { return strings.ContainsRune(", .\n", r) }) {
 		if !slices.ContainsFunc(cipher.Suites(), func(s cipher.Suite) bool { return s.String() == word }) {
 			t.Errorf("the language has a suite %q", word)
+		}
+	}
+}
+
+func TestReachable(t *testing.T) {
+	for a, want := range map[string]bool{
+		"10.0.0.1": true, "2001:db8::1": true, "fd00::1": true, "100.64.0.1": true,
+		"": false, "127.0.0.1": false, "::1": false, "0.0.0.0": false, "::": false, "169.254.0.1": false,
+		"fe80::1": false, "224.0.0.1": false, "ff02::1": false, "255.255.255.255": false,
+	} {
+		if policy.Reachable(ip(a)) != want {
+			t.Errorf("%q: %v", a, !want)
+		}
+	}
+}
+
+func TestMayAsk(t *testing.T) {
+	set := load(t, "policy \"a\" {\n resolve {\n clients = [\"10.0.0.0/8\"]\n own_links = true\n}\n}\npolicy \"b\" {}")
+	for _, tt := range []struct {
+		asker  string
+		onLink bool
+		want   bool
+	}{{"10.1.1.1", false, true}, {"11.1.1.1", false, false}, {"11.1.1.1", true, true}, {"", false, false}} {
+		if got := set.MayAsk(ip(tt.asker), tt.onLink); got != tt.want {
+			t.Errorf("%+v: %v", tt, got)
 		}
 	}
 }

@@ -95,14 +95,7 @@ func apiToken(f serveFlags) (string, error) {
 		}
 		return "", nil
 	}
-	info, err := os.Stat(f.tokenFile)
-	if err != nil {
-		return "", err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return "", fmt.Errorf("%s: %w: run 'chmod 600 %[1]s'", f.tokenFile, keyring.ErrPermissions)
-	}
-	raw, err := os.ReadFile(f.tokenFile)
+	raw, err := keyring.ReadSecret(f.tokenFile)
 	if err != nil {
 		return "", err
 	}

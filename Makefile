@@ -1,0 +1,36 @@
+# make check does all that a fresh machine needs and runs every test.
+
+GO ?= go
+
+.PHONY: check setup lint vuln test e2e fuzz bench
+
+check: setup lint test e2e vuln
+
+# The programs that the tests use: a real browser, dig, Avahi, network namespaces.
+setup:
+	scripts/setup.sh
+
+lint:
+	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
+	$(GO) vet ./...
+	GOOS=windows $(GO) build ./...
+	GOOS=darwin $(GO) build ./...
+	$(GO) tool staticcheck ./...
+
+vuln:
+	scripts/vulncheck.sh
+
+test:
+	$(GO) test -race ./...
+
+# Browsers and other peers on networks of their own; wants root, for network namespaces.
+e2e:
+	scripts/as-root.sh env CANDGW_E2E=1 $(GO) test -count=1 -v ./internal/e2e
+
+# Each fuzz target for FUZZTIME; the seeds alone run with every test.
+FUZZTIME ?= 30s
+fuzz:
+	scripts/fuzz.sh $(FUZZTIME)
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./cipher ./gateway
