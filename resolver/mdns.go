@@ -166,27 +166,41 @@ func (m *MDNS) join(l link, join func() error) bool {
 }
 
 func (m *MDNS) read4() error {
-	buf := make([]byte, maxPacket)
-	for {
+	return m.read(func(buf []byte) error {
 		n, cm, from, err := m.v4.ReadFrom(buf)
-		if err != nil {
-			return err
-		}
-		if cm != nil {
+		if err == nil && cm != nil {
 			m.handle(buf[:n], link{cm.IfIndex, false}, from, cm.Dst)
 		}
-	}
+		return err
+	})
 }
 
 func (m *MDNS) read6() error {
-	buf := make([]byte, maxPacket)
-	for {
+	return m.read(func(buf []byte) error {
 		n, cm, from, err := m.v6.ReadFrom(buf)
-		if err != nil {
-			return err
-		}
-		if cm != nil {
+		if err == nil && cm != nil {
 			m.handle(buf[:n], link{cm.IfIndex, true}, from, cm.Dst)
+		}
+		return err
+	})
+}
+
+// maxReadErrors is how many reads in a row may fail, as they do while an interface goes down, before
+// the socket is given up.
+const maxReadErrors = 100
+
+func (m *MDNS) read(one func(buf []byte) error) error {
+	buf := make([]byte, maxPacket)
+	for failures := 0; ; {
+		err := one(buf)
+		switch {
+		case err == nil:
+			failures = 0
+		case errors.Is(err, net.ErrClosed) || failures == maxReadErrors:
+			return err
+		default:
+			failures++
+			time.Sleep(10 * time.Millisecond)
 		}
 	}
 }

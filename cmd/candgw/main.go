@@ -22,7 +22,8 @@ Usage:
 
     candgw serve [--dns ADDR] [--api ADDR] [--api-token-file FILE]
                  [--mdns-interface IF,...] [--zone ZONE,...]
-    candgw encrypt [--client ADDR] [--suite S] [--report json] < offer.sdp
+    candgw encrypt [--client ADDR] [--suite S] [--report json]
+                   [--mdns-interface IF,...] < offer.sdp
     candgw decrypt [--client ADDR] [--report json] < offer.sdp
     candgw resolve NAME [--ice-pwd PWD]
     candgw keys init
@@ -38,6 +39,8 @@ Every command takes --data-dir DIR, the folder that holds the key ring; else it
 is $CANDGW_DATA_DIR, or %s.
 $CANDGW_KEK_FILE names the file of the key that the ring is sealed with; else it
 is the file kek in the data folder.
+
+The interface "none" switches Multicast DNS off; by default it is spoken on all.
 
 Encrypt and decrypt read a description, a fragment or JSON. Keys come in by
 standard input, as hexadecimal digits or base64. Suites are aes-uuid (the
