@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -381,6 +382,7 @@ func TestKeyIsRedacted(t *testing.T) {
 	material := k.Material()
 	for _, s := range []string{
 		log.String(), string(marshalled),
+		fmt.Sprintf("0x %v %+v %#v", reflect.ValueOf(k).Elem(), reflect.ValueOf(k).Elem(), reflect.ValueOf(k).Elem()), // a bare Key
 		fmt.Sprint(k), fmt.Sprintf("%v %+v %#v %s %x %d %q", k, k, k, k, k, k, k), fmt.Sprintf("%+v %#v", []*Key{k}, struct{ K *Key }{k}),
 	} {
 		if !strings.Contains(s, k.ID().String()) && !strings.Contains(s, "0x") {

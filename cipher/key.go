@@ -65,13 +65,17 @@ func (id *KeyID) UnmarshalText(text []byte) (err error) {
 type Key struct {
 	suite      Suite
 	id         KeyID
-	material   []byte
+	material   *secret
 	foundation macPool
 
 	// One of the two is set. They are not one interface, so that what a lookup passes does not escape.
 	uuid  *uuidSealer
 	draft draftSealer
 }
+
+// A secret is held by pointer, because package fmt follows no pointer inside a struct: so even a
+// copied Key, which has no methods, prints an address and not its material.
+type secret struct{ octets []byte }
 
 // NewKey makes a key from its material, of which it keeps a copy. The error is [ErrKeySize] or
 // [ErrUnknownSuite].
@@ -86,7 +90,7 @@ func NewKey(suite Suite, material []byte) (*Key, error) {
 		}
 		return nil, fmt.Errorf("%w: a key of %s has %s octets, not %d", ErrKeySize, suite, want, len(material))
 	}
-	k := &Key{suite: suite, id: keyID(suite, material), material: slices.Clone(material)}
+	k := &Key{suite: suite, id: keyID(suite, material), material: &secret{slices.Clone(material)}}
 	k.foundation.init(derive(material, "candgw/v1 foundation"))
 	switch suite {
 	case AESUUID:
@@ -120,7 +124,7 @@ func (k *Key) ID() KeyID { return k.id }
 func (k *Key) Suite() Suite { return k.suite }
 
 // Material returns a copy of the secret.
-func (k *Key) Material() []byte { return slices.Clone(k.material) }
+func (k *Key) Material() []byte { return slices.Clone(k.material.octets) }
 
 // Encrypt returns the name of addr in the session whose password is pwd. The error is
 // [ErrPasswordLength], or [ErrAddress] for an address that has a zone, is an IPv4-mapped IPv6 one,
