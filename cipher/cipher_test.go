@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -379,10 +380,22 @@ func TestKeyIsRedacted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// A bare Key, which vet keeps everybody from printing, under every verb there is: nothing that looks
+	// like more octets than the eight of an id.
+	long := regexp.MustCompile(`(\d+ ){8}\d|(0x\w+, ){8}0x|[0-9a-fA-F]{32}`)
+	for verb := '!'; verb <= 'z'; verb++ {
+		for _, suite := range Suites() {
+			bare := reflect.ValueOf(newKey(t, suite)).Elem()
+			for _, flags := range []string{"", "+", "#", " "} {
+				if s := fmt.Sprintf("%"+flags+string(verb), bare); long.MatchString(s) {
+					t.Errorf("%%%s%c of a bare key of %v shows its inside: %s", flags, verb, suite, s)
+				}
+			}
+		}
+	}
 	material := k.Material()
 	for _, s := range []string{
 		log.String(), string(marshalled),
-		fmt.Sprintf("0x %v %+v %#v", reflect.ValueOf(k).Elem(), reflect.ValueOf(k).Elem(), reflect.ValueOf(k).Elem()), // a bare Key
 		fmt.Sprint(k), fmt.Sprintf("%v %+v %#v %s %x %d %q", k, k, k, k, k, k, k), fmt.Sprintf("%+v %#v", []*Key{k}, struct{ K *Key }{k}),
 	} {
 		if !strings.Contains(s, k.ID().String()) && !strings.Contains(s, "0x") {

@@ -38,16 +38,17 @@ func FuzzOpen(f *testing.F) {
 
 // reseal encrypts addr to the name that n would be, given the salt of n where the suite has one.
 func reseal(k *Key, n Name, addr netip.Addr, pwd string) (Name, bool) {
+	p := k.parts()
 	switch {
-	case k.draft != nil:
-		again, err := sealDraft(k.draft, addr, pwd)
+	case p.draft != nil:
+		again, err := sealDraft(p.draft, addr, pwd)
 		return again, err == nil
 	case addr.Is4():
 		var block [16]byte
-		k.uuid.ipv4.Decrypt(block[:], n.octets[:v4Octets])
-		return k.uuid.seal4(new(sealScratch), addr, block[saltAt:saltAt+saltSize]), true
+		p.uuid.ipv4.Decrypt(block[:], n.octets[:v4Octets])
+		return p.uuid.seal4(new(sealScratch), addr, block[saltAt:saltAt+saltSize]), true
 	default:
-		return k.uuid.seal6(new(Opener), addr, n.octets[:sSize]), true
+		return p.uuid.seal6(new(Opener), addr, n.octets[:sSize]), true
 	}
 }
 

@@ -63,19 +63,22 @@ func (id *KeyID) UnmarshalText(text []byte) (err error) {
 // A Key encrypts addresses and opens names under one suite. It never changes, and however it is
 // printed, marshalled or logged it shows its id and suite alone.
 type Key struct {
-	suite      Suite
-	id         KeyID
-	material   *secret
+	suite Suite
+	id    KeyID
+	// parts is a func because nothing that prints a value can look inside one: even a copied Key,
+	// which has no methods, shows no secret.
+	parts func() *parts
+}
+
+// parts is what of a key is secret.
+type parts struct {
+	material   []byte
 	foundation macPool
 
 	// One of the two is set. They are not one interface, so that what a lookup passes does not escape.
 	uuid  *uuidSealer
 	draft draftSealer
 }
-
-// A secret is held by pointer, because package fmt follows no pointer inside a struct: so even a
-// copied Key, which has no methods, prints an address and not its material.
-type secret struct{ octets []byte }
 
 // NewKey makes a key from its material, of which it keeps a copy. The error is [ErrKeySize] or
 // [ErrUnknownSuite].
@@ -90,17 +93,17 @@ func NewKey(suite Suite, material []byte) (*Key, error) {
 		}
 		return nil, fmt.Errorf("%w: a key of %s has %s octets, not %d", ErrKeySize, suite, want, len(material))
 	}
-	k := &Key{suite: suite, id: keyID(suite, material), material: &secret{slices.Clone(material)}}
-	k.foundation.init(derive(material, "candgw/v1 foundation"))
+	p := &parts{material: slices.Clone(material)}
+	p.foundation.init(derive(material, "candgw/v1 foundation"))
 	switch suite {
 	case AESUUID:
-		k.uuid = newUUIDSealer(material)
+		p.uuid = newUUIDSealer(material)
 	case AESGCM:
-		k.draft = newGCMSealer(material)
+		p.draft = newGCMSealer(material)
 	default:
-		k.draft = newHMACSealer(suite, material)
+		p.draft = newHMACSealer(suite, material)
 	}
-	return k, nil
+	return &Key{suite, keyID(suite, material), func() *parts { return p }}, nil
 }
 
 // GenerateKey makes a new key from the system's randomness.
@@ -124,7 +127,7 @@ func (k *Key) ID() KeyID { return k.id }
 func (k *Key) Suite() Suite { return k.suite }
 
 // Material returns a copy of the secret.
-func (k *Key) Material() []byte { return slices.Clone(k.material.octets) }
+func (k *Key) Material() []byte { return slices.Clone(k.parts().material) }
 
 // Encrypt returns the name of addr in the session whose password is pwd. The error is
 // [ErrPasswordLength], or [ErrAddress] for an address that has a zone, is an IPv4-mapped IPv6 one,
@@ -146,10 +149,11 @@ func (k *Key) Encrypt(addr netip.Addr, pwd string, origin []byte) (Name, error) 
 	case addr.Is4In6():
 		return Name{}, fmt.Errorf("%w: it is an IPv4-mapped IPv6 address; use the IPv4 address", ErrAddress)
 	}
-	if k.uuid != nil {
-		return k.uuid.seal(addr, pwd, origin), nil
+	p := k.parts()
+	if p.uuid != nil {
+		return p.uuid.seal(addr, pwd, origin), nil
 	}
-	return sealDraft(k.draft, addr, pwd)
+	return sealDraft(p.draft, addr, pwd)
 }
 
 // Open returns the address that n stands for. The error is [ErrNotOpened], or [ErrPasswordNeeded]
@@ -163,8 +167,9 @@ func (k *Key) Open(n Name, pwd string) (netip.Addr, error) {
 // tells nothing of it: HMAC-SHA-256 under a key of its own over pwd, the old foundation and origin,
 // the first 8 octets as hexadecimal digits. What it promises rests on origin as in [Key.Encrypt].
 func (k *Key) Foundation(pwd string, origin []byte, foundation string) string {
-	s := k.foundation.get()
-	defer k.foundation.put(s)
+	pool := &k.parts().foundation
+	s := pool.get()
+	defer pool.put(s)
 	s.field(pwd).field(foundation).write(origin)
 	return hex.EncodeToString(s.sum()[:8])
 }

@@ -34,16 +34,17 @@ func (o *Opener) Name() Name { return o.name }
 func (o *Opener) Open(k *Key, pwd string) (netip.Addr, error) {
 	var addr netip.Addr
 	var ok bool
+	p := k.parts()
 	switch {
-	case k.uuid != nil && o.name.n == v4Octets:
-		addr, ok = k.uuid.open4(o)
-	case k.uuid != nil && o.name.n == v6Octets:
-		addr, ok = k.uuid.open6(o)
-	case k.draft == nil || int(o.name.n) != k.suite.nameOctets():
+	case p.uuid != nil && o.name.n == v4Octets:
+		addr, ok = p.uuid.open4(o)
+	case p.uuid != nil && o.name.n == v6Octets:
+		addr, ok = p.uuid.open6(o)
+	case p.draft == nil || int(o.name.n) != k.suite.nameOctets():
 	case pwd == "":
 		return netip.Addr{}, ErrPasswordNeeded
 	default:
-		addr, ok = openDraft(k.draft, o.name, pwd)
+		addr, ok = openDraft(p.draft, o.name, pwd)
 	}
 	if !ok {
 		return netip.Addr{}, ErrNotOpened

@@ -99,8 +99,8 @@ func (s *FileStore) Init() (*Ring, error) {
 }
 
 // Update replaces the ring by what edit makes of it, while no other process can, and returns it. A
-// folder without a ring gives edit an empty one. If edit or anything else fails, the ring on disk
-// stays as it was.
+// folder without a ring gives edit an empty one. If edit or anything before the replacement fails, the
+// ring on disk stays as it was.
 func (s *FileStore) Update(edit func(*Editor) error) (*Ring, error) {
 	return s.replace(func(r *Ring) (*Ring, error) {
 		e := r.Edit(s.now())
@@ -147,21 +147,26 @@ func (s *FileStore) replace(next func(*Ring) (*Ring, error)) (*Ring, error) {
 }
 
 // Follow makes the ring on disk live, and does so again whenever the file changes, until ctx ends. A
-// ring that cannot be loaded, or that is older than the live one, is told to failed and changes
-// nothing; loaded hears of every ring that was made live.
+// ring that cannot be loaded, or that is older than the live one, is told to failed, once, and changes
+// nothing; it is tried again, because what keeps it from being loaded may pass. loaded hears of every
+// ring that was made live.
 func (s *FileStore) Follow(ctx context.Context, live *Live, every time.Duration, loaded func(*Ring), failed func(error)) {
-	var last os.FileInfo
+	var done os.FileInfo // of the file that needs no further look
+	var told string
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		info, err := os.Stat(filepath.Join(s.dir, ringFile))
-		switch {
-		case err != nil && last != nil:
+		if err == nil && (done == nil || changed(info, done)) {
+			if err = s.reload(live, loaded); err == nil {
+				done = info
+			}
+		}
+		if err == nil {
+			told = ""
+		} else if told != err.Error() {
+			told = err.Error()
 			failed(err)
-			last = nil
-		case err == nil && (last == nil || changed(info, last)):
-			last = info
-			s.reload(live, loaded, failed)
 		}
 		select {
 		case <-ctx.Done():
@@ -175,17 +180,22 @@ func changed(a, b os.FileInfo) bool {
 	return !os.SameFile(a, b) || !a.ModTime().Equal(b.ModTime()) || a.Size() != b.Size() || a.Mode() != b.Mode()
 }
 
-func (s *FileStore) reload(live *Live, loaded func(*Ring), failed func(error)) {
+func (s *FileStore) reload(live *Live, loaded func(*Ring)) error {
 	r, err := s.Load()
-	switch current := live.Load().Revision(); {
-	case err != nil:
-		failed(err)
-	case r.revision < current:
-		failed(fmt.Errorf("%w: revision %d, in use is %d", ErrRolledBack, r.revision, current))
-	case r.revision > current:
+	if err != nil {
+		return err
+	}
+	current := live.Load()
+	switch {
+	case r.revision < current.revision:
+		return fmt.Errorf("%w: revision %d, in use is %d", ErrRolledBack, r.revision, current.revision)
+	case r.revision == current.revision && r.digest != current.digest:
+		return fmt.Errorf("%w: both are revision %d, with different keys", ErrRolledBack, r.revision)
+	case r.revision > current.revision:
 		live.Store(r)
 		loaded(r)
 	}
+	return nil
 }
 
 func (s *FileStore) readKEK() ([]byte, error) {
@@ -193,11 +203,11 @@ func (s *FileStore) readKEK() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(raw) == chacha20poly1305.KeySize {
+	kek, err := ParseMaterial(raw)
+	if err != nil && len(raw) == chacha20poly1305.KeySize {
 		return raw, nil
 	}
 	defer clear(raw)
-	kek, err := ParseMaterial(raw)
 	if err == nil && len(kek) != chacha20poly1305.KeySize {
 		err = fmt.Errorf("it has %d octets, want %d", len(kek), chacha20poly1305.KeySize)
 	}
@@ -224,9 +234,19 @@ func (s *FileStore) makeKEK() error {
 	return writeSecret(s.kek, text)
 }
 
-// ReadSecret reads a file that only its owner may open, else the error is [ErrPermissions]. On Windows,
-// where the mode of a file says nothing of that, it reads any.
+// maxSecret is longer than any ring or key.
+const maxSecret = 16 << 20
+
+// ReadSecret reads a regular file that only its owner may open, and whose owner is this user or root;
+// else the error is [ErrPermissions]. On Windows, where the mode of a file says nothing of that, it
+// reads any.
 func ReadSecret(path string) ([]byte, error) {
+	// Looked at before it is opened: opening a pipe would wait.
+	if info, err := os.Stat(path); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %w: it is no regular file", path, ErrPermissions)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -239,7 +259,10 @@ func ReadSecret(path string) ([]byte, error) {
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
 		return nil, fmt.Errorf("%s: %w (mode %#o): run 'chmod 600 %[1]s', and replace what is in it if others could read it", path, ErrPermissions, mode)
 	}
-	return io.ReadAll(f)
+	if !ownedByUs(info) {
+		return nil, fmt.Errorf("%s: %w: it belongs to another user", path, ErrPermissions)
+	}
+	return io.ReadAll(io.LimitReader(f, maxSecret))
 }
 
 // writeSecret replaces a file, whole or not at all, even if the machine stops in between.
@@ -266,6 +289,9 @@ func writeSecret(path string, data []byte) (err error) {
 	}
 	if err = os.Rename(f.Name(), path); err != nil {
 		return err
+	}
+	if runtime.GOOS == "windows" { // where a folder cannot be synced
+		return nil
 	}
 	d, err := os.Open(dir)
 	if err != nil {

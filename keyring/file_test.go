@@ -105,6 +105,7 @@ func TestStoreRefuses(t *testing.T) {
 		{"another key-encryption key", func(s *FileStore) error { s.kek = otherKEK; return nil }, ErrWrongKEK, "another key-encryption key"},
 		{"key-encryption key missing", func(s *FileStore) error { return os.Remove(s.kek) }, os.ErrNotExist, "is missing"},
 		{"key-encryption key too short", func(s *FileStore) error { return os.WriteFile(s.kek, []byte("abcd"), 0o600) }, nil, "it has 2 octets, want 32"},
+		{"key-encryption key of 32 digits", func(s *FileStore) error { return os.WriteFile(s.kek, []byte(strings.Repeat("a", 32)), 0o600) }, nil, "it has 16 octets, want 32"},
 		{"key-encryption key readable by others", func(s *FileStore) error { return os.Chmod(s.kek, 0o640) }, ErrPermissions, "chmod 600"},
 		{"ring readable by the world", func(s *FileStore) error { return os.Chmod(s.ringPath(), 0o604) }, ErrPermissions, "chmod 600"},
 		{"no ring", func(s *FileStore) error { return os.Remove(s.ringPath()) }, ErrNoRing, "candgw keys init"},
@@ -246,11 +247,22 @@ func TestFollow(t *testing.T) {
 	if live.Load().Revision() != next.Revision() {
 		t.Errorf("live is revision %d", live.Load().Revision())
 	}
-	// An older file put back, and one cut short: the last good ring stays.
+	// Another revision 2, as one makes who restores a backup and edits it.
+	good, _ := os.ReadFile(s.ringPath())
+	if err := writeSecret(s.ringPath(), old); err != nil {
+		t.Fatal(err)
+	}
+	expect(ErrRolledBack.Error())
+	if _, err := s.Update(func(e *Editor) error { return e.Add(newKey(t, cipher.AESUUID), Active) }); err != nil {
+		t.Fatal(err)
+	}
+	diverged, _ := os.ReadFile(s.ringPath())
+	expect("both are revision 2")
+	// An older file put back, one cut short, and that one: the last good ring stays.
 	for _, harm := range []struct {
 		raw  []byte
 		says string
-	}{{old, ErrRolledBack.Error()}, {old[:len(old)/2], ErrDamaged.Error()}} {
+	}{{old, ErrRolledBack.Error()}, {old[:len(old)/2], ErrDamaged.Error()}, {diverged, "both are revision 2"}} {
 		if err := writeSecret(s.ringPath(), harm.raw); err != nil {
 			t.Fatal(err)
 		}
@@ -259,8 +271,66 @@ func TestFollow(t *testing.T) {
 			t.Errorf("after %q live is revision %d", harm.says, live.Load().Revision())
 		}
 	}
+	// What kept it from being loaded passes, without the ring file itself changing.
+	if err := writeSecret(s.ringPath(), good); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(s.kek, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewFileStore(s.dir, "").Update(func(e *Editor) error { return nil }); !errors.Is(err, ErrPermissions) {
+		t.Fatal(err)
+	}
+	kekless, _ := os.ReadFile(s.kek)
+	r, err := unseal(good, must(ParseMaterial(kekless)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	third, err := r.Edit(time.Now()).Ring()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := seal(third, must(ParseMaterial(kekless)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writeSecret(s.ringPath(), sealed); err != nil {
+		t.Fatal(err)
+	}
+	expect(ErrPermissions.Error())
+	if err := os.Chmod(s.kek, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	expect("loaded 3")
 	cancel()
 	<-done
+}
+
+func must(b []byte, err error) []byte {
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+func TestReadSecretRefuses(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := ReadSecret(dir); !errors.Is(err, ErrPermissions) {
+		t.Errorf("a folder: %v", err)
+	}
+	if os.Geteuid() == 0 {
+		path := filepath.Join(dir, "theirs")
+		if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		// Root's and one's own are fine; as root these are the same, so another user's is made.
+		if err := os.Chown(path, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadSecret(path); !errors.Is(err, ErrPermissions) || !strings.Contains(err.Error(), "another user") {
+			t.Errorf("another user's file: %v", err)
+		}
+	}
 }
 
 func TestParseMaterial(t *testing.T) {

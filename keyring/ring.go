@@ -6,6 +6,7 @@
 package keyring
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"iter"
@@ -94,7 +95,8 @@ var (
 // no keys.
 type Ring struct {
 	revision uint64
-	entries  []Entry // those that decrypt most often first: active, standby, retired, revoked
+	digest   [sha256.Size]byte // of what is in the file, to tell two rings of one revision apart
+	entries  []Entry           // those that decrypt most often first: active, standby, retired, revoked
 }
 
 // newRing checks the invariants of a ring, which are:
@@ -123,7 +125,7 @@ func newRing(revision uint64, entries []Entry) (*Ring, error) {
 	order := [...]int{Active: 0, Standby: 1, Retired: 2, Revoked: 3}
 	entries = slices.Clone(entries)
 	slices.SortStableFunc(entries, func(a, b Entry) int { return order[a.State] - order[b.State] })
-	return &Ring{revision, entries}, nil
+	return &Ring{revision: revision, entries: entries}, nil
 }
 
 // Revision returns the number of the snapshot: each edit adds one.
@@ -181,6 +183,11 @@ func (r *Ring) Open(o *cipher.Opener, pwd string, now time.Time) (Opened, error)
 		}
 	}
 	return Opened{}, failure
+}
+
+// Format prints the revision and what the ring's keys print, for every verb.
+func (r *Ring) Format(f fmt.State, _ rune) {
+	fmt.Fprint(f, "key ring, revision ", r.revision, ": ", r.entries)
 }
 
 // A Live is where the current ring stands. It starts with an empty one, and is safe for concurrent use.

@@ -51,6 +51,7 @@ func kekID(kek []byte) string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// seal also sets the ring's digest; nobody else may have the ring yet.
 func seal(r *Ring, kek []byte) ([]byte, error) {
 	doc := ringJSON{Revision: r.revision}
 	for _, e := range r.entries {
@@ -61,6 +62,7 @@ func seal(r *Ring, kek []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer clear(plain)
+	r.digest = sha256.Sum256(plain)
 	aead, err := chacha20poly1305.NewX(kek)
 	if err != nil {
 		return nil, err
@@ -108,7 +110,12 @@ func unseal(sealed, kek []byte) (*Ring, error) {
 		clear(e.Key)
 		entries[i] = Entry{k, e.State, e.Created, e.AcceptUntil}
 	}
-	return newRing(doc.Revision, entries)
+	r, err := newRing(doc.Revision, entries)
+	if err != nil {
+		return nil, err
+	}
+	r.digest = sha256.Sum256(plain)
+	return r, nil
 }
 
 // ParseMaterial reads secret octets that were written as text, as hexadecimal digits or as base64

@@ -11,10 +11,14 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"golang.org/x/net/netutil"
 )
 
 // ednsSize is the payload that fits any path without fragments (RFC 9715, section 3).
 const ednsSize = 1232
+
+// maxTCP bounds the connections open at once; a further one waits for the first to go idle.
+const maxTCP = 256
 
 // DNS answers lookups over UDP and TCP: RFC 1035, EDNS(0) of RFC 6891.
 type DNS struct {
@@ -36,6 +40,7 @@ func ListenDNS(r *Resolver, addr string) (*DNS, error) {
 	}
 	d := &DNS{resolver: r, links: newLinks()}
 	d.udp = dns.Server{PacketConn: pc, Handler: d, UDPSize: ednsSize}
+	l = netutil.LimitListener(l, maxTCP)
 	d.tcp = dns.Server{Listener: l, Handler: d, ReadTimeout: 5 * time.Second, IdleTimeout: func() time.Duration { return 10 * time.Second }}
 	return d, nil
 }
@@ -94,8 +99,12 @@ func (d *DNS) reply(q *dns.Msg, asker Asker) *dns.Msg {
 	}
 	m.SetReply(q)
 	if opt := q.IsEdns0(); opt != nil {
-		m.SetEdns0(ednsSize, false)
-		if opt.Version() != 0 { // RFC 6891, section 6.1.3
+		if countOPT(q) > 1 { // RFC 6891, section 6.1.1
+			m.Rcode = dns.RcodeFormatError
+			return m
+		}
+		m.SetEdns0(ednsSize, opt.Do()) // RFC 3225, section 3
+		if opt.Version() != 0 {        // RFC 6891, section 6.1.3
 			m.Rcode = dns.RcodeBadVers
 			return m
 		}
@@ -129,6 +138,15 @@ func (d *DNS) reply(q *dns.Msg, asker Asker) *dns.Msg {
 		m.Rcode = dns.RcodeRefused
 	}
 	return m
+}
+
+func countOPT(m *dns.Msg) (n int) {
+	for _, rr := range m.Extra {
+		if rr.Header().Rrtype == dns.TypeOPT {
+			n++
+		}
+	}
+	return n
 }
 
 // addressRecord returns the A or AAAA record of an answer.

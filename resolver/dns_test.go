@@ -61,6 +61,7 @@ func TestDNS(t *testing.T) {
 		{"class CHAOS", "version.bind.", dns.TypeTXT, func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS }, dns.RcodeRefused, "", false},
 		{"NOTIFY", "local.", dns.TypeSOA, func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify }, dns.RcodeNotImplemented, "", false},
 		{"two questions", v4 + ".local.", dns.TypeA, func(m *dns.Msg) { m.Question = append(m.Question, m.Question[0]) }, dns.RcodeFormatError, "", false},
+		{"two OPT records", v4 + ".local.", dns.TypeA, func(m *dns.Msg) { m.SetEdns0(4096, false); m.SetEdns0(4096, false) }, dns.RcodeFormatError, "", false},
 		{"EDNS version 1", v4 + ".local.", dns.TypeA, func(m *dns.Msg) { m.SetEdns0(4096, false); m.IsEdns0().SetVersion(1) }, dns.RcodeBadVers, "", false},
 	} {
 		for _, network := range []string{"udp", "tcp"} {
@@ -103,7 +104,7 @@ func TestDNSWithEDNS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if opt := got.IsEdns0(); opt == nil || opt.UDPSize() != ednsSize || opt.Version() != 0 {
+	if opt := got.IsEdns0(); opt == nil || opt.UDPSize() != ednsSize || !opt.Do() || opt.Version() != 0 {
 		t.Errorf("got %v", opt)
 	}
 	if plain, _, _ := new(dns.Client).Exchange(new(dns.Msg).SetQuestion("x.local.", dns.TypeA), server); plain.IsEdns0() != nil {

@@ -1,13 +1,14 @@
 package resolver
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/ipv4"
@@ -31,12 +32,14 @@ const (
 type MDNS struct {
 	resolver *Resolver
 	only     []string // interface names, empty for all
-	v4       *ipv4.PacketConn
-	v6       *ipv6.PacketConn
+	failed   func(interfaceName string, err error)
 	pace     *pacer
+	readers  sync.WaitGroup
 
-	mu     sync.RWMutex
-	joined map[link][]netip.Prefix // the networks of each link
+	mu      sync.RWMutex
+	serving bool
+	ports   map[link]*port
+	broken  map[link]bool // links that could not be opened, so that each is told once
 }
 
 // A link is an interface and an IP version.
@@ -45,51 +48,44 @@ type link struct {
 	v6    bool
 }
 
-// ListenMDNS opens the sockets, beside those of other responders. It answers on the interfaces that
-// are named, or, if none is, on every one that speaks multicast. An interface that is not there yet
-// is joined when it comes.
-func ListenMDNS(r *Resolver, interfaces []string) (*MDNS, error) {
-	m := &MDNS{resolver: r, only: interfaces, pace: newPacer(), joined: map[link][]netip.Prefix{}}
-	c4, err4 := mcast.Listen4("0.0.0.0")
-	if err4 == nil {
-		m.v4 = ipv4.NewPacketConn(c4)
-		err4 = errors.Join(m.v4.SetControlMessage(ipv4.FlagInterface|ipv4.FlagDst, true),
-			m.v4.SetTTL(hops), m.v4.SetMulticastTTL(hops), m.v4.SetMulticastLoopback(true))
-	}
-	c6, err6 := mcast.Listen6("::")
-	if err6 == nil {
-		m.v6 = ipv6.NewPacketConn(c6)
-		err6 = errors.Join(m.v6.SetControlMessage(ipv6.FlagInterface|ipv6.FlagDst, true),
-			m.v6.SetHopLimit(hops), m.v6.SetMulticastHopLimit(hops), m.v6.SetMulticastLoopback(true))
-	}
-	// A host without IPv6, or without IPv4, is served by the other.
-	if err4 != nil && err6 != nil {
-		m.Close()
-		return nil, errors.Join(err4, err6)
-	}
-	if err4 != nil {
-		m.v4 = nil
-	}
-	if err6 != nil {
-		m.v6 = nil
-	}
-	if err := m.rescan(); err != nil {
-		m.Close()
-		return nil, err
-	}
-	return m, nil
+// A port is the socket of one link. Each link has one of its own, because the system bounds how many
+// groups a socket may join, and because closing it is the sure way to leave.
+type port struct {
+	link link
+	name string
+	nets []netip.Prefix // of the interface; MDNS.mu guards it
+	v4   *ipv4.PacketConn
+	v6   *ipv6.PacketConn
 }
 
-// Close closes the sockets.
-func (m *MDNS) Close() error {
-	var err error
-	if m.v4 != nil {
-		err = m.v4.Close()
+// ListenMDNS opens the sockets, beside those of other responders. It answers on the interfaces that
+// are named, or, if none is, on every one that speaks multicast. An interface that is not there yet
+// is joined when it comes; failed hears, once, of each that cannot be.
+func ListenMDNS(r *Resolver, interfaces []string, failed func(interfaceName string, err error)) (*MDNS, error) {
+	// Whether the port is to be had is asked here, whatever interfaces there are. A host without IPv6,
+	// or without IPv4, is served by the other.
+	families := 0
+	for _, listen := range []func() (net.PacketConn, error){
+		func() (net.PacketConn, error) { return mcast.Listen4("0.0.0.0") },
+		func() (net.PacketConn, error) { return mcast.Listen6("::") },
+	} {
+		c, err := listen()
+		switch {
+		case err == nil:
+			families++
+			c.Close()
+		case !errors.Is(err, syscall.EAFNOSUPPORT) && !errors.Is(err, syscall.EADDRNOTAVAIL):
+			return nil, err
+		}
 	}
-	if m.v6 != nil {
-		err = errors.Join(err, m.v6.Close())
+	if families == 0 {
+		return nil, errors.New("this host has neither IPv4 nor IPv6")
 	}
-	return err
+	m := &MDNS{
+		resolver: r, only: interfaces, failed: failed, pace: newPacer(),
+		ports: map[link]*port{}, broken: map[link]bool{},
+	}
+	return m, m.rescan()
 }
 
 // Interfaces returns the names of the interfaces that are answered on now.
@@ -97,9 +93,9 @@ func (m *MDNS) Interfaces() []string {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	var names []string
-	for l := range m.joined {
-		if ifc, err := net.InterfaceByIndex(l.index); err == nil && !slices.Contains(names, ifc.Name) {
-			names = append(names, ifc.Name)
+	for _, p := range m.ports {
+		if !slices.Contains(names, p.name) {
+			names = append(names, p.name)
 		}
 	}
 	slices.Sort(names)
@@ -108,134 +104,197 @@ func (m *MDNS) Interfaces() []string {
 
 // Serve answers until ctx ends, and returns nil then; the sockets are closed.
 func (m *MDNS) Serve(ctx context.Context) error {
-	failed := make(chan error, 2)
-	if m.v4 != nil {
-		go func() { failed <- m.read4() }()
+	m.mu.Lock()
+	m.serving = true
+	for _, p := range m.ports {
+		m.readers.Go(func() { m.read(p) })
 	}
-	if m.v6 != nil {
-		go func() { failed <- m.read6() }()
-	}
+	m.mu.Unlock()
 	tick := time.NewTicker(rescan)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			m.Close()
+			m.mu.Lock()
+			for l, p := range m.ports {
+				p.close()
+				delete(m.ports, l)
+			}
+			m.mu.Unlock()
+			m.readers.Wait()
 			return nil
-		case err := <-failed:
-			m.Close()
-			return fmt.Errorf("reading from the port of Multicast DNS: %w", err)
 		case <-tick.C:
-			m.rescan() // a failure here passes, or shows as no interface in Interfaces
+			m.rescan() // a failure to list interfaces passes
 		}
 	}
 }
 
-// rescan joins the groups on interfaces that came, and forgets those that went.
+// rescan opens ports on interfaces that came, and closes those of interfaces that went.
 func (m *MDNS) rescan() error {
 	interfaces, err := mcast.Interfaces(m.only)
 	if err != nil {
 		return err
 	}
-	found := map[link][]netip.Prefix{}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	found := map[link]bool{}
 	for _, ifc := range interfaces {
 		addrs, err := ifc.Addrs()
 		if err != nil {
 			continue
 		}
 		nets := prefixesOf(addrs)
-		if l := (link{ifc.Index, false}); m.v4 != nil && m.join(l, func() error { return m.v4.JoinGroup(&ifc, &net.UDPAddr{IP: mcast.Group4}) }) {
-			found[l] = nets
-		}
-		if l := (link{ifc.Index, true}); m.v6 != nil && m.join(l, func() error { return m.v6.JoinGroup(&ifc, &net.UDPAddr{IP: mcast.Group6}) }) {
-			found[l] = nets
+		for _, v6 := range []bool{false, true} {
+			l := link{ifc.Index, v6}
+			if !slices.ContainsFunc(nets, func(n netip.Prefix) bool { return n.Addr().Is6() == v6 }) {
+				continue // nobody there to speak that version with
+			}
+			found[l] = true
+			if p := m.ports[l]; p != nil {
+				p.nets = nets
+			} else {
+				m.open(l, ifc, nets)
+			}
 		}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.joined = found
+	for l, p := range m.ports {
+		if !found[l] {
+			p.close()
+			delete(m.ports, l)
+		}
+	}
+	for l := range m.broken {
+		if !found[l] {
+			delete(m.broken, l)
+		}
+	}
 	return nil
 }
 
-// join joins the group of a link unless it is joined already; it reports whether it is.
-func (m *MDNS) join(l link, join func() error) bool {
-	m.mu.RLock()
-	_, ok := m.joined[l]
-	m.mu.RUnlock()
-	return ok || join() == nil
-}
-
-func (m *MDNS) read4() error {
-	return m.read(func(buf []byte) error {
-		n, cm, from, err := m.v4.ReadFrom(buf)
-		if err == nil && cm != nil {
-			m.handle(buf[:n], link{cm.IfIndex, false}, from, cm.Dst)
+// open opens the port of a link. m.mu is held.
+func (m *MDNS) open(l link, ifc net.Interface, nets []netip.Prefix) {
+	p := &port{link: l, name: ifc.Name, nets: nets}
+	open := p.open4
+	if l.v6 {
+		open = p.open6
+	}
+	if err := open(&ifc); err != nil {
+		p.close()
+		if !m.broken[l] {
+			m.broken[l] = true
+			m.failed(ifc.Name, err)
 		}
-		return err
-	})
+		return
+	}
+	delete(m.broken, l)
+	m.ports[l] = p
+	if m.serving {
+		m.readers.Go(func() { m.read(p) })
+	}
 }
 
-func (m *MDNS) read6() error {
-	return m.read(func(buf []byte) error {
-		n, cm, from, err := m.v6.ReadFrom(buf)
-		if err == nil && cm != nil {
-			m.handle(buf[:n], link{cm.IfIndex, true}, from, cm.Dst)
-		}
+func (p *port) open4(ifc *net.Interface) error {
+	c, err := mcast.Listen4("0.0.0.0")
+	if err != nil {
 		return err
-	})
+	}
+	p.v4 = ipv4.NewPacketConn(c)
+	return cmp.Or(p.v4.SetControlMessage(ipv4.FlagInterface|ipv4.FlagDst, true),
+		p.v4.SetTTL(hops), p.v4.SetMulticastTTL(hops), p.v4.SetMulticastLoopback(true),
+		p.v4.JoinGroup(ifc, &net.UDPAddr{IP: mcast.Group4}))
 }
 
-// maxReadErrors is how many reads in a row may fail, as they do while an interface goes down, before
-// the socket is given up.
-const maxReadErrors = 100
+func (p *port) open6(ifc *net.Interface) error {
+	c, err := mcast.Listen6("::")
+	if err != nil {
+		return err
+	}
+	p.v6 = ipv6.NewPacketConn(c)
+	return cmp.Or(p.v6.SetControlMessage(ipv6.FlagInterface|ipv6.FlagDst, true),
+		p.v6.SetHopLimit(hops), p.v6.SetMulticastHopLimit(hops), p.v6.SetMulticastLoopback(true),
+		p.v6.JoinGroup(ifc, &net.UDPAddr{IP: mcast.Group6}))
+}
 
-func (m *MDNS) read(one func(buf []byte) error) error {
+func (p *port) close() {
+	if p.v4 != nil {
+		p.v4.Close()
+	}
+	if p.v6 != nil {
+		p.v6.Close()
+	}
+}
+
+// read answers what comes in on a port until it is closed. A read may fail in passing, as while the
+// interface goes down.
+func (m *MDNS) read(p *port) {
 	buf := make([]byte, maxPacket)
-	for failures := 0; ; {
-		err := one(buf)
+	for {
+		n, in, err := p.readFrom(buf)
 		switch {
-		case err == nil:
-			failures = 0
-		case errors.Is(err, net.ErrClosed) || failures == maxReadErrors:
-			return err
-		default:
-			failures++
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
 			time.Sleep(10 * time.Millisecond)
+		default:
+			m.handle(buf[:n], in)
 		}
 	}
 }
 
-// handle answers one packet that came in on a link.
-func (m *MDNS) handle(packet []byte, l link, from net.Addr, dst net.IP) {
+// An arrival is where a packet came in, and from where to where it was sent.
+type arrival struct {
+	link link
+	from net.Addr
+	dst  net.IP
+}
+
+func (p *port) readFrom(buf []byte) (int, arrival, error) {
+	if p.link.v6 {
+		n, cm, from, err := p.v6.ReadFrom(buf)
+		if cm == nil {
+			cm = new(ipv6.ControlMessage)
+		}
+		return n, arrival{link{cm.IfIndex, true}, from, cm.Dst}, err
+	}
+	n, cm, from, err := p.v4.ReadFrom(buf)
+	if cm == nil {
+		cm = new(ipv4.ControlMessage)
+	}
+	return n, arrival{link{cm.IfIndex, false}, from, cm.Dst}, err
+}
+
+// handle answers one packet. What was sent to this host and not to the group comes in on any port; it
+// is answered by the port of the link that it arrived on.
+func (m *MDNS) handle(packet []byte, in arrival) {
 	m.mu.RLock()
-	nets, ok := m.joined[l]
+	p := m.ports[in.link]
+	var nets []netip.Prefix
+	if p != nil {
+		nets = p.nets
+	}
 	m.mu.RUnlock()
-	peer, isUDP := from.(*net.UDPAddr)
-	if !ok || !isUDP {
+	peer, isUDP := in.from.(*net.UDPAddr)
+	if p == nil || !isUDP {
 		return
 	}
-	q := query{peer.AddrPort(), dst.IsMulticast()}
-	q.from = netip.AddrPortFrom(q.from.Addr().Unmap(), q.from.Port())
-	// Section 11: what was sent to the group did not pass a router; what was sent to this host may have.
-	if addr := q.from.Addr().WithZone(""); !q.multicast && !contains(nets, addr) {
-		return
-	}
+	from := netip.AddrPortFrom(peer.AddrPort().Addr().Unmap(), peer.AddrPort().Port())
+	q := query{from: from, multicast: in.dst.IsMulticast(), onLink: contains(nets, from.Addr().WithZone(""))}
 	for _, r := range m.resolver.replies(packet, q) {
 		if r.unicast {
-			m.write(&r, true, l, from, dst)
+			p.write(&r, true, in.from, in.dst)
 			continue
 		}
-		nsec := pacedRecord{l, r.name, true}
+		nsec := pacedRecord{in.link, r.name, true}
 		if r.has {
-			m.pace.send(pacedRecord{l, r.name, false}, func() { m.write(&r, m.pace.along(nsec), l, nil, nil) })
+			m.pace.send(pacedRecord{in.link, r.name, false}, func() { p.write(&r, m.pace.along(nsec), nil, nil) })
 		} else {
-			m.pace.send(nsec, func() { m.write(&r, true, l, nil, nil) })
+			m.pace.send(nsec, func() { p.write(&r, true, nil, nil) })
 		}
 	}
 }
 
 // write sends a reply to one host, from the address that it asked, or to the group.
-func (m *MDNS) write(r *reply, withNSEC bool, l link, to net.Addr, src net.IP) {
+func (p *port) write(r *reply, withNSEC bool, to net.Addr, src net.IP) {
 	packet, err := r.pack(withNSEC)
 	if err != nil {
 		return // a name that cannot be packed cannot have been unpacked
@@ -244,15 +303,15 @@ func (m *MDNS) write(r *reply, withNSEC bool, l link, to net.Addr, src net.IP) {
 		src = nil
 	}
 	// A reply that cannot be sent is lost like any datagram; the asker asks again.
-	if l.v6 {
+	if p.link.v6 {
 		if to == nil {
 			to = &net.UDPAddr{IP: mcast.Group6, Port: mdnsPort}
 		}
-		m.v6.WriteTo(packet, &ipv6.ControlMessage{IfIndex: l.index, Src: src}, to)
+		p.v6.WriteTo(packet, &ipv6.ControlMessage{IfIndex: p.link.index, Src: src}, to)
 		return
 	}
 	if to == nil {
 		to = &net.UDPAddr{IP: mcast.Group4, Port: mdnsPort}
 	}
-	m.v4.WriteTo(packet, &ipv4.ControlMessage{IfIndex: l.index, Src: src}, to)
+	p.v4.WriteTo(packet, &ipv4.ControlMessage{IfIndex: p.link.index, Src: src}, to)
 }

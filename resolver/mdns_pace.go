@@ -70,7 +70,7 @@ func (p *pacer) along(r pacedRecord) bool {
 
 // remember notes that a record is sent now, until it may be sent again. p.mu is held.
 func (p *pacer) remember(r pacedRecord) {
-	if len(p.sent) >= maxPaced {
+	if _, ok := p.sent[r]; !ok && len(p.sent) >= maxPaced {
 		return
 	}
 	s := &paced{at: time.Now()}

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +22,11 @@ const (
 type query struct {
 	from      netip.AddrPort
 	multicast bool // it was sent to the group, not to this host
+	onLink    bool // the sender's address is of a network of the link
 }
+
+// maxReplies bounds what one packet calls for; browsers ask one or two questions a packet.
+const maxReplies = 32
 
 // A reply is what one question calls for.
 type reply struct {
@@ -43,8 +48,18 @@ func (r *Resolver) replies(packet []byte, q query) []reply {
 		return nil
 	}
 	legacy := q.from.Port() != mdnsPort // section 6.7
+	// Section 11: only what was sent to the group cannot have passed a router. Nor is anything sent to
+	// one host that is not on the link: the address may be forged.
+	if !q.onLink && (legacy || !q.multicast) {
+		return nil
+	}
 	var out []reply
-	for _, ask := range m.Question {
+	for i, ask := range m.Question {
+		if slices.ContainsFunc(m.Question[:i], func(q dns.Question) bool {
+			return q.Qtype == ask.Qtype && q.Qclass == ask.Qclass && strings.EqualFold(q.Name, ask.Name)
+		}) || len(out) == maxReplies {
+			continue
+		}
 		if class := ask.Qclass &^ topBit; class != dns.ClassINET && class != dns.ClassANY {
 			continue
 		}
@@ -57,7 +72,7 @@ func (r *Resolver) replies(packet []byte, q query) []reply {
 		rep := reply{
 			name: strings.ToLower(ask.Name), answer: a, id: m.Id, ask: ask, legacy: legacy,
 			has:     ask.Qtype == rr.Header().Rrtype || ask.Qtype == dns.TypeANY,
-			unicast: legacy || ask.Qclass&topBit != 0 || !q.multicast,
+			unicast: legacy || ask.Qclass&topBit != 0 && q.onLink || !q.multicast,
 		}
 		if !rep.knownTo(&m) {
 			out = append(out, rep)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,7 +16,7 @@ import (
 	"github.com/candgw/candgw/cipher"
 )
 
-var onLink = query{from: netip.MustParseAddrPort("10.77.1.9:5353"), multicast: true}
+var onLink = query{from: netip.MustParseAddrPort("10.77.1.9:5353"), multicast: true, onLink: true}
 
 func pack(t testing.TB, m *dns.Msg) []byte {
 	t.Helper()
@@ -73,8 +74,9 @@ func TestMDNSReplies(t *testing.T) {
 		m.Answer = append(m.Answer, r)
 		return m
 	}
-	legacy := query{netip.MustParseAddrPort("10.77.1.9:40000"), true}
-	direct := query{netip.MustParseAddrPort("10.77.1.9:5353"), false}
+	legacy := query{netip.MustParseAddrPort("10.77.1.9:40000"), true, true}
+	direct := query{netip.MustParseAddrPort("10.77.1.9:5353"), false, true}
+	offLink := func(q query) query { q.onLink = false; return q }
 	const qu = topBit | dns.ClassINET
 	positive4 := "AN A 120 10.77.1.2 flush; AR NSEC 120 " + v4 + " A flush"
 	for _, tt := range []struct {
@@ -103,6 +105,13 @@ func TestMDNSReplies(t *testing.T) {
 		{"known, IPv6", known(ask(v6, dns.TypeAAAA, dns.ClassINET), v6+" 120 IN AAAA 2001:db8:77:1::2"), onLink, nil},
 		{"known not to be", known(ask(v4, dns.TypeAAAA, dns.ClassINET), v4+" 120 IN NSEC "+v4+" A"), onLink, nil},
 		{"known of another name", known(ask(v4, dns.TypeA, dns.ClassINET), "x.local. 120 IN A 10.77.1.2"), onLink, []string{"id 0: " + positive4}},
+		// 11: off the link nobody is sent anything; the group may hear what it asked for.
+		{"off-link, to the group", ask(v4, dns.TypeA, dns.ClassINET), offLink(onLink), []string{"id 0: " + positive4}},
+		{"off-link, QU", ask(v4, dns.TypeA, qu), offLink(onLink), []string{"id 0: " + positive4}},
+		{"off-link, legacy", ask(v4, dns.TypeA, dns.ClassINET), offLink(legacy), nil},
+		{"off-link, direct unicast", ask(v4, dns.TypeA, dns.ClassINET), offLink(direct), nil},
+		// One answer to one question, however often it stands in a packet.
+		{"repeated", &dns.Msg{Question: slices.Repeat(ask(v4, dns.TypeA, qu).Question, 100)}, onLink, []string{"unicast id 0: " + positive4}},
 		// Silence.
 		{"foreign name", ask(foreign.String()+".local.", dns.TypeA, dns.ClassINET), onLink, nil},
 		{"printer", ask("printer.local.", dns.TypeA, dns.ClassINET), onLink, nil},
@@ -210,6 +219,47 @@ func TestPacerAlong(t *testing.T) {
 	})
 }
 
+// One packet does not call for a flood, however many names it asks for.
+func TestMDNSManyQuestions(t *testing.T) {
+	w := newWorld(t)
+	k, err := w.ring.Active(cipher.AESUUID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := new(dns.Msg)
+	for i := range 100 {
+		n, err := k.Encrypt(addr4, pwd, []byte{byte(i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Question = append(m.Question, dns.Question{Name: n.String() + ".local.", Qtype: dns.TypeA, Qclass: dns.ClassINET})
+	}
+	if got := len(w.replies(pack(t, m), onLink)); got != maxReplies {
+		t.Errorf("%d replies, want %d", got, maxReplies)
+	}
+}
+
+// A record that was put off while the table was full is not held back for ever.
+func TestPacerFullAndPending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer()
+		var sent atomic.Int32
+		r := pacedRecord{name: "r"}
+		ask := func() { p.send(r, func() { sent.Add(1) }) }
+		ask()
+		for i := range maxPaced {
+			p.send(pacedRecord{name: fmt.Sprint(i)}, func() {})
+		}
+		ask() // put off
+		time.Sleep(10 * time.Second)
+		ask()
+		synctest.Wait()
+		if sent.Load() != 3 {
+			t.Errorf("sent %d times, want 3", sent.Load())
+		}
+	})
+}
+
 func TestPacerIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPacer()
@@ -231,7 +281,7 @@ func FuzzMDNSReplies(f *testing.F) {
 	f.Add(pack(f, new(dns.Msg).SetQuestion(v4, dns.TypeAAAA)), uint16(40000), true)
 	f.Add(pack(f, &dns.Msg{Question: []dns.Question{{Name: v4, Qtype: dns.TypeANY, Qclass: topBit | 1}, {Name: "local.", Qtype: 6, Qclass: 1}}}), uint16(5353), false)
 	f.Fuzz(func(t *testing.T, packet []byte, port uint16, multicast bool) {
-		for _, r := range w.replies(packet, query{netip.AddrPortFrom(addr4, port), multicast}) {
+		for _, r := range w.replies(packet, query{netip.AddrPortFrom(addr4, port), multicast, true}) {
 			p, err := r.pack(true)
 			if err != nil || len(p) > 512 {
 				t.Fatalf("%d octets, %v", len(p), err)

@@ -1,0 +1,5 @@
+package keyring
+
+import "os"
+
+func ownedByUs(os.FileInfo) bool { return true }
