@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/gohcl"
 	"github.com/hashicorp/hcl/v2/hclparse"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
@@ -24,6 +25,9 @@ var ErrInvalid = errors.New("invalid policy")
 
 const (
 	maxFile = 4 << 20
+	// maxDepth bounds how deep a file nests. The parser of HCL has no bound, and takes the process with
+	// it where its stack ends.
+	maxDepth = 100
 
 	defaultSuite = "aes-uuid"
 	defaultTTL   = 120 * time.Second
@@ -111,6 +115,9 @@ func Load(sources ...Source) (*Set, error) {
 		if len(src.Text) > maxFile {
 			return nil, fmt.Errorf("%w: %s has %d octets, more than %d", ErrInvalid, src.Name, len(src.Text), maxFile)
 		}
+		if line := tooDeep(src); line > 0 {
+			return nil, fmt.Errorf("%w: %s:%d: nested more than %d deep", ErrInvalid, src.Name, line, maxDepth)
+		}
 		file, diags := parser.ParseHCL(src.Text, src.Name)
 		l.diags = l.diags.Extend(diags)
 		if diags.HasErrors() {
@@ -126,6 +133,31 @@ func Load(sources ...Source) (*Set, error) {
 		return nil, diagnostics(l.diags, parser.Files())
 	}
 	return &l.set, nil
+}
+
+// tooDeep returns the line where a text nests deeper than maxDepth, by brackets or by operators that
+// take what follows them; 0 if it does nowhere.
+func tooDeep(src Source) int {
+	tokens, _ := hclsyntax.LexConfig(src.Text, src.Name, hcl.InitialPos)
+	brackets, operators := 0, 0
+	for _, t := range tokens {
+		switch t.Type {
+		case hclsyntax.TokenOParen, hclsyntax.TokenOBrack, hclsyntax.TokenOBrace, hclsyntax.TokenOQuote,
+			hclsyntax.TokenOHeredoc, hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
+			brackets++
+		case hclsyntax.TokenCParen, hclsyntax.TokenCBrack, hclsyntax.TokenCBrace, hclsyntax.TokenCQuote,
+			hclsyntax.TokenCHeredoc, hclsyntax.TokenTemplateSeqEnd:
+			brackets--
+		case hclsyntax.TokenNewline, hclsyntax.TokenComma:
+			operators = 0
+		case hclsyntax.TokenMinus, hclsyntax.TokenBang, hclsyntax.TokenQuestion:
+			operators++
+		}
+		if brackets+operators > maxDepth {
+			return t.Range.Start.Line
+		}
+	}
+	return 0
 }
 
 // diagnostics renders mistakes as the text of one error: where they are as file:line, which editors

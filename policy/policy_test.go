@@ -192,6 +192,16 @@ func TestSourceTooLarge(t *testing.T) {
 	}
 }
 
+// However deep a file nests, it is an error like any other: HCL itself would overflow the stack.
+func TestDeepNesting(t *testing.T) {
+	for _, open := range []string{"(", "[", "{a=", "-", "!", "${", "\"${", "a?", "[for a in ", "policy {\n", "f(", "a[", "\"%{if "} {
+		text := "\nx = " + strings.Repeat(open, (1<<17)/len(open))
+		if _, err := policy.Load(policy.Source{Name: "deep.hcl", Text: []byte(text)}); !errors.Is(err, policy.ErrInvalid) || !strings.Contains(err.Error(), "deep.hcl:") {
+			t.Errorf("%q: %.200v", open, err)
+		}
+	}
+}
+
 func TestLoadFiles(t *testing.T) {
 	if _, err := policy.LoadFiles("../examples/policies/default.hcl"); err != nil {
 		t.Error(err)

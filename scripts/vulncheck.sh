@@ -12,7 +12,9 @@ out=$(go tool govulncheck ${GOVULNDB:+-db "$GOVULNDB"} ./... 2>&1) || status=$?
 case $status in
 0) ;;
 3)
-	for id in $(printf '%s\n' "$out" | sed -n 's/^Vulnerability #[0-9]*: //p'); do
+	found=$(printf '%s\n' "$out" | sed -n 's/^Vulnerability #[0-9]*: //p')
+	[ -n "$found" ] || found=unreadable
+	for id in $found; do
 		case " $accepted " in
 		*" $id "*) echo "govulncheck: $id is accepted, see $0" ;;
 		*)

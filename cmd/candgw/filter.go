@@ -42,6 +42,7 @@ func (a *app) filter(name string, args []string, do func(*gateway.Gateway, conte
 		if request.Client, err = netip.ParseAddr(*client); err != nil {
 			return usageError("--client %q is not an IP address", *client)
 		}
+		request.Client = request.Client.Unmap().WithZone("")
 	}
 	if *suite != "" {
 		if request.Suite, err = cipher.ParseSuite(*suite); err != nil {
@@ -127,12 +128,8 @@ func (a *app) resolve(args []string) error {
 	if err != nil {
 		return err
 	}
-	labels := strings.ToLower(strings.TrimSuffix(rest[0], "."))
-	for _, suffix := range []string{".local", ".encrypted"} {
-		labels = strings.TrimSuffix(labels, suffix)
-	}
 	var o cipher.Opener
-	if !cipher.ReadName(&o, labels) {
+	if !readName(&o, strings.TrimSuffix(rest[0], ".")) {
 		return fmt.Errorf("%q has not the form of an encrypted name", rest[0])
 	}
 	ring, err := a.store().Load()
@@ -152,7 +149,23 @@ func (a *app) resolve(args []string) error {
 	return nil
 }
 
+// readName reads a name under any zone, or under none: labels are cut off its end until it is one.
+func readName(o *cipher.Opener, name string) bool {
+	for !cipher.ReadName(o, name) {
+		at := strings.LastIndexByte(name, '.')
+		if at < 0 {
+			return false
+		}
+		name = name[:at]
+	}
+	return true
+}
+
 func (a *app) policy(args []string) error {
+	args, err := a.parse(a.flags("policy"), args, false)
+	if err != nil {
+		return err
+	}
 	if len(args) == 0 || args[0] != "check" {
 		return usageError("policy wants check")
 	}
@@ -171,7 +184,7 @@ func defaultPolicy() (*policy.Set, error) {
 	return policy.Load(policy.Source{Name: "default.hcl", Text: policies.Default})
 }
 
-// splitList splits at commas; it returns nil for an empty text.
+// splitList splits at commas and spaces; it returns nil for an empty text.
 func splitList(s string) []string {
-	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' })
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
 }

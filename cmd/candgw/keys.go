@@ -17,6 +17,10 @@ func (a *app) keys(args []string) error {
 		"init": a.keysInit, "generate": a.keysGenerate, "import": a.keysImport,
 		"list": a.keysList, "activate": a.keysActivate, "export": a.keysExport,
 	}
+	args, err := a.parse(a.flags("keys"), args, false)
+	if err != nil {
+		return err
+	}
 	if len(args) == 0 {
 		return usageError("keys wants init, generate, import, list, activate or export")
 	}

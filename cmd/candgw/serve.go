@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"github.com/candgw/candgw/cipher"
 	"github.com/candgw/candgw/gateway"
 	"github.com/candgw/candgw/internal/api"
@@ -31,6 +33,9 @@ const (
 
 	reloadEvery  = 500 * time.Millisecond
 	shutdownTime = 5 * time.Second
+
+	// maxConnections bounds those of the API; a further one waits.
+	maxConnections = 256
 )
 
 // A server is what serve runs.
@@ -147,7 +152,7 @@ func (s *server) open(f serveFlags, token string) error {
 	if f.interfaces != noInterface {
 		s.names = gateway.NewLinkNames(splitList(f.interfaces))
 		config.Names = s.names
-		if s.mdns, err = resolver.ListenMDNS(res, splitList(f.interfaces)); err != nil {
+		if s.mdns, err = resolver.ListenMDNS(res, splitList(f.interfaces), s.linkFailed); err != nil {
 			return fmt.Errorf("opening the port of Multicast DNS (switch it off with --mdns-interface none): %w", err)
 		}
 	}
@@ -157,8 +162,13 @@ func (s *server) open(f serveFlags, token string) error {
 	if s.api, err = net.Listen("tcp", f.api); err != nil {
 		return fmt.Errorf("--api: %w", err)
 	}
-	s.handler = api.Handler(api.Config{Gateway: gateway.New(config), Metrics: s.metrics, Ready: s.ready, Token: token})
+	s.api = netutil.LimitListener(s.api, maxConnections)
+	s.handler = api.Handler(api.Config{Gateway: gateway.New(config), Metrics: s.metrics, Ready: s.ready, Token: token, Log: s.log})
 	return nil
+}
+
+func (s *server) linkFailed(interfaceName string, err error) {
+	s.log.Error("no Multicast DNS on an interface", "interface", interfaceName, "error", err)
 }
 
 // ready returns why nothing can be encrypted, if so.

@@ -9,10 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime"
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 
 	"github.com/candgw/candgw/cipher"
@@ -38,6 +40,7 @@ type Config struct {
 	Ready func() error
 	// Token, if it is not empty, must come with every request but those for health.
 	Token string
+	Log   *slog.Logger
 }
 
 // Handler returns the API.
@@ -64,7 +67,11 @@ func Handler(c Config) http.Handler {
 	health.Handle("/", h.authorize(mux))
 	// A web page that runs on this machine must not get through: not by a request across origins, and
 	// not under a name of its own that it lets point here.
-	return checkHost(http.NewCrossOriginProtection().Handler(health))
+	origins := http.NewCrossOriginProtection()
+	origins.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		problem(w, http.StatusForbidden, "a web page of another origin may not use this API")
+	}))
+	return h.checkHost(origins.Handler(health))
 }
 
 type handler struct{ Config }
@@ -74,8 +81,12 @@ func onlyPost(w http.ResponseWriter, _ *http.Request) {
 	problem(w, http.StatusMethodNotAllowed, "use POST")
 }
 
-// checkHost refuses requests for a host name, other than localhost, that reach a loopback address.
-func checkHost(next http.Handler) http.Handler {
+// checkHost refuses requests for a host name, other than localhost, that reach a loopback address. With
+// a token there is no need to: a page does not have it, but a reverse proxy may pass any name on.
+func (h *handler) checkHost(next http.Handler) http.Handler {
+	if h.Token != "" {
+		return next
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host
 		if h, _, err := net.SplitHostPort(host); err == nil {
@@ -83,7 +94,7 @@ func checkHost(next http.Handler) http.Handler {
 		}
 		_, notAddr := netip.ParseAddr(strings.Trim(host, "[]"))
 		local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-		if notAddr != nil && !strings.EqualFold(host, "localhost") && isLoopback(local) {
+		if notAddr != nil && host != "" && !strings.EqualFold(host, "localhost") && isLoopback(local) {
 			problem(w, http.StatusMisdirectedRequest, "on loopback the API answers to localhost and to addresses, not to host names")
 			return
 		}
@@ -124,12 +135,19 @@ type gatewayOperation = func(context.Context, gateway.Request) (*gateway.Result,
 func (h *handler) rewrite(operation string, do gatewayOperation) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		rec := &recorder{ResponseWriter: w, code: http.StatusOK}
-		h.serveRewrite(rec, r, do)
-		h.Metrics.Request(operation, rec.code)
+		defer func() {
+			if p := recover(); p != nil {
+				// Its type alone: a value may hold what must not be logged.
+				h.Log.Error("a request failed in a way that is a bug", "operation", operation, "panic", fmt.Sprintf("%T", p))
+				problem(rec, http.StatusInternalServerError, "the request failed")
+			}
+			h.Metrics.Request(operation, rec.code)
+		}()
+		h.serveRewrite(rec, r, operation, do)
 	}
 }
 
-func (h *handler) serveRewrite(w http.ResponseWriter, r *http.Request, do gatewayOperation) {
+func (h *handler) serveRewrite(w http.ResponseWriter, r *http.Request, operation string, do gatewayOperation) {
 	contentType := r.Header.Get("Content-Type")
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	format, ok := formats[mediaType]
@@ -172,6 +190,7 @@ func (h *handler) serveRewrite(w http.ResponseWriter, r *http.Request, do gatewa
 	case errors.Is(err, keyring.ErrNoActiveKey):
 		problem(w, http.StatusServiceUnavailable, err.Error())
 	default:
+		h.Log.Error("a request failed", "operation", operation, "error", err)
 		problem(w, http.StatusInternalServerError, "the request failed")
 	}
 }
@@ -194,8 +213,14 @@ func header(r gateway.Report) string {
 
 // parameters reads client= and suite= into a request.
 func parameters(r *http.Request, out *gateway.Request) error {
-	query := r.URL.Query()
-	for name := range query {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return errors.New("the parameters are malformed")
+	}
+	for name, values := range query {
+		if len(values) > 1 {
+			return fmt.Errorf("the parameter %q is there twice", name)
+		}
 		if name != "client" && name != "suite" {
 			return fmt.Errorf("there is no parameter %q: use client and suite", name)
 		}

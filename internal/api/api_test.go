@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -43,7 +44,7 @@ func serve(t *testing.T, token string, notReady error) *httptest.Server {
 	}
 	g := gateway.New(gateway.Config{Ring: func() *keyring.Ring { return ring }, Policy: func() *policy.Set { return set }})
 	s := httptest.NewServer(api.Handler(api.Config{
-		Gateway: g, Metrics: metrics.New(), Ready: func() error { return notReady }, Token: token,
+		Gateway: g, Metrics: metrics.New(), Ready: func() error { return notReady }, Token: token, Log: slog.New(slog.DiscardHandler),
 	}))
 	t.Cleanup(s.Close)
 	return s
@@ -176,6 +177,9 @@ func TestProblems(t *testing.T) {
 		{"client is no address", "POST", "/v1/encrypt?client=me", sdpType, raw, nil, 400, "client must be an IP address"},
 		{"unknown suite", "POST", "/v1/encrypt?suite=rot13", sdpType, raw, nil, 400, "aes-gcm"},
 		{"unknown parameter", "POST", "/v1/encrypt?clinet=10.0.0.1", sdpType, raw, nil, 400, "use client and suite"},
+		{"malformed parameters", "POST", "/v1/encrypt?client=10.0.0.1;suite=aes-gcm", sdpType, raw, nil, 400, "malformed"},
+		{"client twice", "POST", "/v1/encrypt?client=10.0.0.1&client=10.0.0.2", sdpType, raw, nil, 400, "twice"},
+		{"page of another origin", "POST", "/v1/encrypt", sdpType, raw, []string{"Sec-Fetch-Site: cross-site"}, 403, "another origin"},
 		{"no active key", "POST", "/v1/encrypt?suite=aes-cbc-hmac", sdpType, raw, nil, 503, "no active key"},
 		{"wrong method", "GET", "/v1/encrypt", "", "", nil, 405, "use POST"},
 		{"wrong path", "POST", "/v1/encript", sdpType, raw, nil, 404, "POST /v1/encrypt"},
@@ -234,6 +238,10 @@ func TestToken(t *testing.T) {
 				t.Errorf("got %d, want %d", resp.StatusCode, tt.want)
 			}
 		})
+	}
+	// A proxy in front may pass the name on that it was asked for.
+	if resp, _ := send(t, s, "GET", "/metrics", "", "", "Authorization: Bearer 0123456789abcdef", "Host: candgw.corp.example"); resp.StatusCode != 200 {
+		t.Errorf("through a proxy: %d", resp.StatusCode)
 	}
 	if resp, _ := send(t, s, "POST", "/v1/encrypt", sdpType, read(t, "chromium-raw.sdp")); resp.StatusCode != 401 {
 		t.Errorf("encrypt without a token: %d", resp.StatusCode)
