@@ -6,37 +6,29 @@ import (
 	"github.com/candgw/candgw/internal/sdp"
 )
 
-// apply returns the body with the edits of its texts made.
-func apply(body string, texts []*text, doc *document) []byte {
-	var edits []edit
-	for _, t := range texts {
-		switch {
-		case t.gone && t.array != nil:
-			t.array.gone[t.element] = true
-		case t.gone: // in an object of the application's own: an empty candidate does no harm
-			edits = append(edits, t.inBody(edit{Span: sdp.Span{End: len(t.s)}}))
-		default:
-			for _, e := range t.edits {
-				edits = append(edits, t.inBody(e))
-			}
+// edits returns what was done to the texts of a body as edits of the body, in order; none overlap.
+func (d *document) edits() []edit {
+	var out []edit
+	for _, t := range slices.Concat(d.texts, d.rest) {
+		if t.gone { // unless its element leaves, its place must hold a candidate: the empty one
+			t.edits = []edit{{Span: sdp.Span{End: len(t.s)}}}
+		}
+		for _, e := range t.edits {
+			out = append(out, t.inBody(e))
 		}
 	}
-	if doc != nil {
-		for _, a := range doc.arrays {
-			edits = append(edits, a.leaveOut()...)
-		}
+	for _, a := range d.arrays {
+		out = append(out, leaveOut(a)...)
 	}
-	slices.SortFunc(edits, func(a, b edit) int { return a.Start - b.Start })
-	out := make([]byte, 0, len(body)+len(edits)*8)
-	at := 0
-	for _, e := range edits {
-		if e.Start < at {
-			continue // inside an element that was left out
+	slices.SortFunc(out, func(a, b edit) int { return a.Start - b.Start })
+	end := 0
+	return slices.DeleteFunc(out, func(e edit) bool {
+		if e.Start < end { // inside an element that leaves, or its line goes for another address as well
+			return true
 		}
-		out = append(append(out, body[at:e.Start]...), e.with...)
-		at = e.End
-	}
-	return append(out, body[at:]...)
+		end = e.End
+		return false
+	})
 }
 
 // inBody returns an edit of a text as one of the body. What is put in needs no escapes in JSON.
@@ -47,21 +39,32 @@ func (t *text) inBody(e edit) edit {
 	return e
 }
 
-// leaveOut returns the edits that take elements out of an array, each with one of its commas.
-func (a *container) leaveOut() (edits []edit) {
-	left := -1 // the last element that stays
-	for i, e := range a.elements {
+// leaveOut returns the edits that take elements out of an array: up to the first that stays each goes
+// with the comma after it, from there on each with the comma before it.
+func leaveOut(array []*element) (out []edit) {
+	first := slices.IndexFunc(array, func(e *element) bool { return !e.leaves() })
+	for i, e := range array {
+		span := e.Span
 		switch {
-		case !a.gone[i]:
-			left = i
-		case i+1 < len(a.elements):
-			edits = append(edits, edit{Span: sdp.Span{Start: e.Start, End: a.elements[i+1].Start}})
-		case left >= 0: // the last: with the comma after the last that stays, over the gaps between
-			edits = slices.DeleteFunc(edits, func(x edit) bool { return x.Start > a.elements[left].End })
-			edits = append(edits, edit{Span: sdp.Span{Start: a.elements[left].End, End: e.End}})
-		default:
-			edits = append(edits, edit{Span: e})
+		case !e.leaves():
+			continue
+		case first >= 0 && i > first:
+			span.Start = array[i-1].End
+		case i+1 < len(array):
+			span.End = array[i+1].Start
 		}
+		out = append(out, edit{Span: span})
 	}
-	return edits
+	return out
+}
+
+// apply returns a copy of the body with edits made.
+func apply(body string, edits []edit) []byte {
+	out := make([]byte, 0, len(body)+len(edits)*8)
+	at := 0
+	for _, e := range edits {
+		out = append(append(out, body[at:e.Start]...), e.with...)
+		at = e.End
+	}
+	return append(out, body[at:]...)
 }

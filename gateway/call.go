@@ -30,14 +30,17 @@ type call struct {
 	ring    *keyring.Ring
 	policy  *policy.Set
 	now     time.Time
-	texts   []*text
+	doc     *document
 	report  Report
 
 	names       map[string]netip.Addr // what browsers' names stand for, by origin
 	raw         map[netip.Addr]string // origins made up for raw addresses
 	foundations map[string]string     // new ones by old ones
-	concealed   map[netip.Addr]bool   // addresses that must not be told
+	concealed   map[netip.Addr]bool   // addresses of the body that must not be told
+	heads       map[head]bool         // what they begin with
 	told        map[netip.Addr]bool   // addresses that a kept candidate tells
+	related     []netip.Addr          // related addresses that were redacted
+	counted     map[sessionKey]int    // candidates of sessions that are not remembered
 }
 
 // enter remembers the sessions that a text begins.
@@ -95,7 +98,7 @@ func (c *call) resolveNames(ctx context.Context) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	asked := map[string]bool{}
-	for _, t := range c.texts {
+	for _, t := range c.doc.texts {
 		for i := range t.desc.Candidates {
 			name, ok := localName(t.desc.Candidates[i].Host.Of(t.s))
 			if !ok || asked[name] || len(asked) == MaxCandidates || c.isOurs(t, &t.desc.Candidates[i]) {
@@ -140,10 +143,13 @@ func (c *call) open(t *text, cand *sdp.Candidate) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	if opened.Key.Suite().NeedsPassword() {
-		c.gateway.config.Seen(o.Name(), pwd)
+		c.seen(o.Name(), pwd)
 	}
 	return opened.Addr, true
 }
+
+// seen tells of a name, with a copy of its password: the one here is a part of the body.
+func (c *call) seen(name cipher.Name, pwd string) { c.gateway.config.Seen(name, strings.Clone(pwd)) }
 
 // readName reads an encrypted name with its suffix.
 func readName(o *cipher.Opener, host string) bool {
@@ -174,7 +180,7 @@ func (c *call) password(t *text, cand *sdp.Candidate) (pwd, wrong string) {
 			return "", "its ufrag is of no session seen here: send the description of its session first"
 		}
 	}
-	if len(pwd) < 22 || len(pwd) > 256 {
+	if len(pwd) < 22 || len(pwd) > maxCredential {
 		return "", fmt.Sprintf("its ice-pwd has %d characters, want 22 to 256 (RFC 8839, section 5.4)", len(pwd))
 	}
 	return pwd, ""
@@ -188,6 +194,18 @@ func (c *call) ufragOf(t *text, cand *sdp.Candidate) string {
 		}
 	}
 	return ""
+}
+
+// count counts a candidate of a session, and returns the number that it has there.
+func (c *call) count(k sessionKey) int {
+	if n, ok := c.gateway.sessions.count(k); ok {
+		return n
+	}
+	if c.counted == nil {
+		c.counted = map[sessionKey]int{}
+	}
+	c.counted[k]++
+	return c.counted[k]
 }
 
 // originOf returns 16 fresh random octets for a raw address, the same for one address in one call:
@@ -205,22 +223,34 @@ func (c *call) originOf(addr netip.Addr) string {
 	return c.raw[addr]
 }
 
-// suite returns the suite to encrypt under.
-func (c *call) suite(v policy.Verdict) (cipher.Suite, error) {
-	if c.request.Suite != 0 {
-		return c.request.Suite, nil
+// key returns the key to encrypt under.
+func (c *call) key(v policy.Verdict) (*cipher.Key, error) {
+	suite := c.request.Suite
+	if suite == 0 {
+		var err error
+		if suite, err = cipher.ParseSuite(v.Suite); err != nil {
+			return nil, err
+		}
 	}
-	return cipher.ParseSuite(v.Suite)
+	return c.ring.Active(suite)
 }
 
-// newFoundation replaces the foundation of a candidate, equal ones by equal ones.
+// newFoundation replaces the foundation of a candidate, equal ones by equal ones. The second half of
+// the new one vouches for the first, so that it stays when the description comes by again.
 func (c *call) newFoundation(t *text, cand *sdp.Candidate, key *cipher.Key, pwd, origin string) {
 	old := cand.Foundation.Of(t.s)
 	if c.foundations == nil {
 		c.foundations = map[string]string{}
 	}
 	if c.foundations[old] == "" {
-		c.foundations[old] = key.Foundation(pwd, []byte(origin), old)
+		half := key.Foundation(pwd, []byte(origin), old)[:8]
+		c.foundations[old] = half + vouch(key, half)
 	}
 	t.replace(cand.Foundation, c.foundations[old])
+}
+
+func vouch(key *cipher.Key, half string) string { return key.Foundation("", nil, half)[:8] }
+
+func isNewFoundation(key *cipher.Key, f string) bool {
+	return len(f) == 16 && f[8:] == vouch(key, f[:8])
 }

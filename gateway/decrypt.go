@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"github.com/candgw/candgw/internal/sdp"
+	"github.com/candgw/candgw/policy"
 )
 
 // decryptCandidates puts the address in place of each name that opens.
@@ -22,7 +23,7 @@ func (c *call) decryptCandidate(t *text, cand *sdp.Candidate) CandidateReport {
 	switch {
 	case !ok:
 		return CandidateReport{Result: FateKept, Reason: "it opens under no key of the ring that decrypts"}
-	case !serves(addr):
+	case !policy.Reachable(addr):
 		// Nobody's policy encrypts such an address: the name steers this endpoint to itself.
 		t.drop(cand)
 		return CandidateReport{Result: FateDropped, Reason: "no other host can reach an address of its kind"}

@@ -1,44 +1,74 @@
 package gateway
 
 import (
+	"context"
+	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/candgw/candgw/internal/sdp"
 	"github.com/candgw/candgw/policy"
 )
 
-// encryptCandidates decides what becomes of each candidate of a text. Host candidates come first, so
-// that it is known which addresses are concealed when the others are looked at.
-func (c *call) encryptCandidates(t *text) error {
-	reports := make([]CandidateReport, len(t.desc.Candidates))
-	for _, hosts := range []bool{true, false} {
-		for i := range t.desc.Candidates {
-			cand := &t.desc.Candidates[i]
-			if strings.EqualFold(cand.Type.Of(t.s), "host") != hosts {
-				continue
-			}
-			r, err := c.encryptCandidate(t, cand)
-			if err != nil {
-				return err
-			}
-			if r.Result == FateDropped {
-				t.drop(cand)
-			}
-			r.Item, r.Line = t.item, cand.Line
-			reports[i] = r
-		}
+func (c *call) encryptBody(ctx context.Context) error {
+	c.resolveNames(ctx)
+	if err := c.encryptCandidates(); err != nil {
+		return err
 	}
-	for _, r := range reports {
-		c.report.add(r)
+	// The fields come after all candidates: a later text may say that an address is concealed.
+	for _, t := range c.doc.texts {
+		c.redactFields(t)
+	}
+	for _, t := range slices.Concat(c.doc.texts, c.doc.rest) {
+		c.sweep(t)
 	}
 	return nil
 }
 
+// encryptCandidates decides what becomes of each candidate of a body. Host candidates come first, so
+// that it is known which addresses are concealed when the others are looked at.
+func (c *call) encryptCandidates() error {
+	reports := make([][]CandidateReport, len(c.doc.texts))
+	for _, hosts := range []bool{true, false} {
+		for i, t := range c.doc.texts {
+			if reports[i] == nil {
+				reports[i] = make([]CandidateReport, len(t.desc.Candidates))
+			}
+			for j := range t.desc.Candidates {
+				cand := &t.desc.Candidates[j]
+				if isHost(t, cand) != hosts {
+					continue
+				}
+				r, err := c.encryptCandidate(t, cand)
+				if err != nil {
+					return err
+				}
+				if r.Result == FateDropped {
+					t.drop(cand)
+				}
+				r.Item, r.Line = t.item, cand.Line
+				reports[i][j] = r
+			}
+		}
+	}
+	for _, r := range slices.Concat(reports...) {
+		c.report.add(r)
+	}
+	for _, addr := range c.related {
+		c.conceal(addr)
+	}
+	return nil
+}
+
+func isHost(t *text, cand *sdp.Candidate) bool { return strings.EqualFold(cand.Type.Of(t.s), "host") }
+
 // drop takes a candidate out: its line, or, if it is all of its text, the text.
 func (t *text) drop(cand *sdp.Candidate) {
-	t.gone = t.single
 	t.edits = append(t.edits, edit{Span: cand.Whole})
+	if t.gone = t.single; t.gone && t.element != nil {
+		t.element.gone++
+	}
 }
 
 func dropped(reason string) (CandidateReport, error) {
@@ -53,9 +83,15 @@ func kept(reason string) (CandidateReport, error) {
 	return CandidateReport{Result: FateKept, Reason: reason}, nil
 }
 
+// candidateTypes are those that a policy can allow: RFC 8839, section 5.1.
+var candidateTypes = []string{"host", "srflx", "prflx", "relay"}
+
 func (c *call) encryptCandidate(t *text, cand *sdp.Candidate) (CandidateReport, error) {
-	if !c.gateway.sessions.admit(c.sessionKey(c.ufragOf(t, cand))) {
-		return refused("it is beyond the first 64 of its session")
+	if c.count(c.sessionKey(c.ufragOf(t, cand))) > MaxCandidates {
+		return refused(fmt.Sprintf("it is beyond the first %d of its session", MaxCandidates))
+	}
+	if !slices.Contains(candidateTypes, strings.ToLower(cand.Type.Of(t.s))) {
+		return dropped("its type is not known, so that no policy allows it")
 	}
 	if !cand.Ciphertext.Empty() || !cand.Host.Addr.IsValid() {
 		return c.encryptNamed(t, cand)
@@ -66,6 +102,9 @@ func (c *call) encryptCandidate(t *text, cand *sdp.Candidate) (CandidateReport, 
 // encryptNamed is for candidates whose connection-address is a name, or stands for a ciphertext.
 func (c *call) encryptNamed(t *text, cand *sdp.Candidate) (CandidateReport, error) {
 	if c.isOurs(t, cand) {
+		// Its address is not concealed elsewhere in the body: whoever has a name could put guesses
+		// beside it, and see which one goes. The same holds for the address of a browser's name.
+		c.redactRelated(t, cand, c.decide(cand, t, netip.Addr{}))
 		return kept("it is encrypted already")
 	}
 	name, ok := localName(cand.Host.Of(t.s))
@@ -76,7 +115,11 @@ func (c *call) encryptNamed(t *text, cand *sdp.Candidate) (CandidateReport, erro
 		return c.encryptAddress(t, cand, addr, name)
 	}
 	c.redactRelated(t, cand, c.decide(cand, t, netip.Addr{}))
-	return CandidateReport{Result: FateUnresolved, Reason: "nobody on the client's link answered for its name"}, nil
+	reason := "nobody on the client's link answered for its name"
+	if c.gateway.config.Names == nil {
+		reason = "browsers' names are not resolved here"
+	}
+	return CandidateReport{Result: FateUnresolved, Reason: reason}, nil
 }
 
 func (c *call) decide(cand *sdp.Candidate, t *text, addr netip.Addr) policy.Verdict {
@@ -88,21 +131,21 @@ func (c *call) decide(cand *sdp.Candidate, t *text, addr netip.Addr) policy.Verd
 // encryptAddress is for candidates whose address is known. origin is the browser's name for it, if it
 // has one.
 func (c *call) encryptAddress(t *text, cand *sdp.Candidate, addr netip.Addr, origin string) (CandidateReport, error) {
-	if !serves(addr) {
-		if addr.IsLinkLocalUnicast() { // which may be made of a hardware address
+	raw := origin == ""
+	if !policy.Reachable(addr) {
+		if raw && addr.IsLinkLocalUnicast() { // which may be made of a hardware address
 			c.conceal(addr)
 		}
 		return dropped("no other host can reach an address of its kind")
 	}
 	v := c.decide(cand, t, addr)
-	isHost := strings.EqualFold(cand.Type.Of(t.s), "host")
 	switch {
 	case v.Action == policy.Drop:
-		if isHost {
+		if raw && isHost(t, cand) {
 			c.conceal(addr)
 		}
 		return dropped(decidedBy(v, "drops it"))
-	case v.Action == policy.Keep && origin != "":
+	case v.Action == policy.Keep && !raw:
 		c.redactRelated(t, cand, v)
 		return kept(decidedBy(v, "keeps it: its name stays"))
 	case v.Action == policy.Keep && c.concealed[addr]:
@@ -114,34 +157,38 @@ func (c *call) encryptAddress(t *text, cand *sdp.Candidate, addr netip.Addr, ori
 		c.told[addr] = true
 		return c.keep(t, cand, v)
 	}
-	c.conceal(addr)
+	if raw {
+		c.conceal(addr)
+	}
+	return c.encrypt(t, cand, v, addr, origin)
+}
+
+// encrypt puts a name in place of the address of a candidate.
+func (c *call) encrypt(t *text, cand *sdp.Candidate, v policy.Verdict, addr netip.Addr, origin string) (CandidateReport, error) {
 	pwd, wrong := c.password(t, cand)
 	if wrong != "" {
 		return refused(wrong)
 	}
-	suite, err := c.suite(v)
+	key, err := c.key(v)
 	if err != nil {
 		return CandidateReport{}, err
 	}
-	key, err := c.ring.Active(suite)
-	if err != nil {
-		return CandidateReport{}, err
-	}
-	if suite.NeedsPassword() && !c.gateway.guard.admit(key, pwd, origin, addr) {
-		return dropped("the suite " + suite.String() + " encrypts one address of an ice-pwd, and this is another")
-	}
+	seed := origin
 	if origin == "" {
-		origin = c.originOf(addr)
+		seed = c.originOf(addr)
 	}
-	name, err := key.Encrypt(addr, pwd, []byte(origin))
-	if err != nil {
-		return refused(err.Error())
+	name, err := key.Encrypt(addr, pwd, []byte(seed))
+	if err != nil { // the password was looked at, and so were addresses that no suite takes
+		return refused("the suite " + key.Suite().String() + " has no name for an address of its kind")
 	}
-	if suite.NeedsPassword() {
-		c.gateway.config.Seen(name, pwd)
+	if key.Suite().NeedsPassword() {
+		if wrong := c.gateway.guard.admit(key, pwd, origin, addr); wrong != "" {
+			return dropped(wrong)
+		}
+		c.seen(name, pwd)
 	}
 	t.replace(cand.Host.Span, name.String()+suffix)
-	c.newFoundation(t, cand, key, pwd, origin)
+	c.newFoundation(t, cand, key, pwd, seed)
 	c.redactRelated(t, cand, v)
 	return CandidateReport{Result: FateEncrypted}, nil
 }
@@ -149,16 +196,14 @@ func (c *call) encryptAddress(t *text, cand *sdp.Candidate, addr netip.Addr, ori
 // keep passes a candidate on with its address. Unless its related address may be told, neither may
 // its foundation, which may be computed from that.
 func (c *call) keep(t *text, cand *sdp.Candidate, v policy.Verdict) (CandidateReport, error) {
-	if !v.KeepRelated && !strings.EqualFold(cand.Type.Of(t.s), "host") {
-		suite, err := c.suite(v)
+	if !v.KeepRelated && !isHost(t, cand) {
+		key, err := c.key(v)
 		if err != nil {
 			return CandidateReport{}, err
 		}
-		key, err := c.ring.Active(suite)
-		if err != nil {
-			return CandidateReport{}, err
+		if !isNewFoundation(key, cand.Foundation.Of(t.s)) {
+			c.newFoundation(t, cand, key, "", c.originOf(cand.Host.Addr))
 		}
-		c.newFoundation(t, cand, key, "", c.originOf(cand.Host.Addr))
 	}
 	c.redactRelated(t, cand, v)
 	return kept(decidedBy(v, "keeps it"))
@@ -171,15 +216,16 @@ func decidedBy(v policy.Verdict, what string) string {
 	return "policy " + v.Policy + " " + what
 }
 
+// conceal says that an address that stands in the body is to stand there no longer, unless a
+// candidate that is kept tells it.
 func (c *call) conceal(addr netip.Addr) {
+	if c.told[addr] {
+		return
+	}
 	if c.concealed == nil {
-		c.concealed = map[netip.Addr]bool{}
+		c.concealed, c.heads = map[netip.Addr]bool{}, map[head]bool{}
 	}
 	c.concealed[addr] = true
-}
-
-// serves reports whether another host can send to an address at all.
-func serves(addr netip.Addr) bool {
-	return addr.IsValid() && !addr.IsUnspecified() && !addr.IsLoopback() && !addr.IsLinkLocalUnicast() &&
-		!addr.IsMulticast() && addr != netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	c.heads[headOf(addr.String())] = true
+	c.heads[head{0, ':'}] = true // of an IPv4-mapped one
 }

@@ -31,8 +31,8 @@ var (
 	// ErrMalformed says that a body is not of its format, or that a candidate in it is broken. The
 	// error's text has the line.
 	ErrMalformed = sdp.ErrSyntax
-	// ErrNothingLeft says that the body was one candidate, and that it was dropped: there is nothing
-	// to pass on. The report has the reason.
+	// ErrNothingLeft says that the body was one candidate, or a fragment of nothing else, and that it
+	// was dropped: there is nothing to pass on. The report has the reason.
 	ErrNothingLeft = errors.New("the candidate is not passed on")
 )
 
@@ -110,39 +110,21 @@ func New(config Config) *Gateway {
 	if config.Seen == nil {
 		config.Seen = func(cipher.Name, string) {}
 	}
-	return &Gateway{config, newSessions(config.Now), newGuard(config.Now)}
+	return &Gateway{config, newSessions(maxSessions, config.Now), newGuard(maxSessions, config.Now)}
 }
 
 // Encrypt conceals the addresses in a body that an endpoint sends. The error is [ErrTooLarge],
 // [ErrMalformed], [ErrNothingLeft] (with a result), or [keyring.ErrNoActiveKey]; with an error nothing
 // is to be passed on.
 func (g *Gateway) Encrypt(ctx context.Context, r Request) (*Result, error) {
-	return g.rewrite(r, func(c *call) error {
-		c.resolveNames(ctx)
-		for _, t := range c.texts {
-			if err := c.encryptCandidates(t); err != nil {
-				return err
-			}
-		}
-		// The fields come after all candidates: a later text may say that an address is concealed.
-		for _, t := range c.texts {
-			c.redactFields(t)
-		}
-		for _, t := range c.texts {
-			c.sweep(t)
-		}
-		if r.Format == JSON {
-			c.texts = append(c.texts, c.sweepRest(string(r.Body)))
-		}
-		return nil
-	})
+	return g.rewrite(r, func(c *call) error { return c.encryptBody(ctx) })
 }
 
 // Decrypt puts addresses in place of the names in a body, for an endpoint that resolves none. Names
 // that do not open stay as they are. The error is [ErrTooLarge] or [ErrMalformed].
 func (g *Gateway) Decrypt(_ context.Context, r Request) (*Result, error) {
 	return g.rewrite(r, func(c *call) error {
-		for _, t := range c.texts {
+		for _, t := range c.doc.texts {
 			c.decryptCandidates(t)
 		}
 		return nil
@@ -150,29 +132,42 @@ func (g *Gateway) Decrypt(_ context.Context, r Request) (*Result, error) {
 }
 
 // rewrite finds the texts of a body, has them edited, and applies the edits to a copy.
-func (g *Gateway) rewrite(r Request, edit func(*call) error) (*Result, error) {
-	if len(r.Body) > MaxBody {
-		return nil, ErrTooLarge
-	}
-	body := string(r.Body)
-	texts, doc, err := findTexts(body, r.Format)
+func (g *Gateway) rewrite(r Request, work func(*call) error) (*Result, error) {
+	c, err := g.begin(r)
 	if err != nil {
 		return nil, err
 	}
-	c := &call{gateway: g, request: r, ring: g.config.Ring(), policy: g.config.Policy(), now: g.config.Now(), texts: texts}
+	if err := work(c); err != nil {
+		return nil, err
+	}
+	result := &Result{Report: c.report}
+	if texts := c.doc.texts; len(texts) == 1 && texts[0].gone && texts[0].top {
+		return result, ErrNothingLeft
+	}
+	body := apply(c.doc.body, c.doc.edits())
+	if len(body) == 0 {
+		return result, ErrNothingLeft
+	}
+	result.Body = body
+	return result, nil
+}
+
+// begin reads a body, and remembers the sessions that it begins.
+func (g *Gateway) begin(r Request) (*call, error) {
+	if len(r.Body) > MaxBody {
+		return nil, ErrTooLarge
+	}
+	doc, err := findTexts(string(r.Body), r.Format)
+	if err != nil {
+		return nil, err
+	}
+	r.Client = r.Client.Unmap().WithZone("")
+	c := &call{gateway: g, request: r, ring: g.config.Ring(), policy: g.config.Policy(), now: g.config.Now(), doc: doc}
 	c.report.Candidates = []CandidateReport{}
-	for _, t := range texts {
+	for _, t := range doc.texts {
 		if err := c.enter(t); err != nil {
 			return nil, err
 		}
 	}
-	if err := edit(c); err != nil {
-		return nil, err
-	}
-	result := &Result{Report: c.report}
-	if doc != nil && len(texts) == 1 && texts[0].gone && doc.isRoot(texts[0]) {
-		return result, ErrNothingLeft
-	}
-	result.Body = apply(body, c.texts, doc)
-	return result, nil
+	return c, nil
 }

@@ -11,23 +11,25 @@ import (
 	"github.com/candgw/candgw/internal/sdp"
 )
 
-// A text is one description, fragment or candidate inside a body.
+// A text is one description, fragment or candidate inside a body; or, without a desc, any other
+// string of a JSON body.
 type text struct {
 	item int // as in CandidateReport
 	s    string
 	desc *sdp.Description
 	// raw maps an offset in s to one in the body; nil where they are the same.
 	raw []int
-	// ufrag is the usernameFragment that stands beside a candidate in JSON.
-	ufrag string
+	// key is that of the member that the string is in JSON, ufrag the usernameFragment beside it.
+	key, ufrag string
 	// single says that s is one candidate and not lines.
 	single bool
 	// gone says that a single candidate was dropped.
 	gone  bool
 	edits []edit
-
-	object, array *container // that the text stands in; array also if its object is an element of it
-	element       int        // which one of the array
+	// element is the innermost element of an array that the text is in; it may go with the text.
+	element *element
+	// top says that the text is the whole body, or a member of the object that is.
+	top bool
 }
 
 // An edit replaces a span of a text.
@@ -42,105 +44,114 @@ func (t *text) replace(s sdp.Span, with string) {
 	}
 }
 
-// A container is an object or an array in a JSON body.
-type container struct {
-	ufrag    string     // the member usernameFragment of an object
-	elements []sdp.Span // of an array
-	gone     map[int]bool
+// An element is one of an array in a JSON body.
+type element struct {
+	sdp.Span
+	texts int // anywhere inside it
+	gone  int // of those that are in no array inside it
 }
 
-// A document is a JSON body as far as leaving an element of an array out needs it.
+// leaves reports whether nothing that the element was for is left.
+func (e *element) leaves() bool { return e.texts > 0 && e.gone == e.texts }
+
+// A document is what was found in a body.
 type document struct {
 	body   string
-	at     int
 	texts  []*text
-	arrays []*container
-	root   *container
+	rest   []*text // the other strings of a JSON body, names of members among them
+	arrays [][]*element
+
+	at, depth int // of the walk
 }
 
 // findTexts returns the descriptions and candidates of a body, parsed.
-func findTexts(body string, format Format) ([]*text, *document, error) {
+func findTexts(body string, format Format) (*document, error) {
+	d := &document{body: body}
 	if format != JSON {
 		desc, err := sdp.Parse(body, format == Fragment)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		return []*text{{s: body, desc: desc}}, nil, nil
+		d.texts = []*text{{s: body, desc: desc}}
+		return d, nil
 	}
 	if !json.Valid([]byte(body)) {
-		return nil, nil, fmt.Errorf("%w: not JSON", ErrMalformed)
+		return nil, fmt.Errorf("%w: not JSON", ErrMalformed)
 	}
-	d := &document{body: body}
-	if err := d.value("", nil, nil, 0); err != nil {
-		return nil, nil, err
-	}
-	for i, t := range d.texts {
-		t.item = i + 1
-		if t.object != nil {
-			t.ufrag = t.object.ufrag
-		}
-	}
-	return d.texts, d, nil
+	return d, d.value("", nil)
 }
 
-// value walks the value at d.at, in a document that is known to be valid. key is the member's that
-// it belongs to; object the object that it is a member of; array the array of which it, or its
-// object, is an element.
-func (d *document) value(key string, object, array *container, element int) error {
+// value walks the value at d.at, in a document that is known to be valid. key is the name of the
+// member that it is, in the innermost element of an array that it is or is part of.
+func (d *document) value(key string, in *element) error {
 	d.space()
 	switch d.body[d.at] {
 	case '{':
-		if object != nil {
-			array = nil // a member's object is no element
-		}
-		o := &container{}
-		if d.root == nil {
-			d.root = o
-		}
-		return d.members('}', func(int) error {
-			name, _ := d.str()
-			d.space()
-			d.at++ // the colon
-			d.space()
-			if name == "usernameFragment" && d.body[d.at] == '"' {
-				o.ufrag, _ = d.str()
-				return nil
-			}
-			return d.value(name, o, array, element)
-		})
+		return d.object(in)
 	case '[':
-		a := &container{gone: map[int]bool{}}
-		d.arrays = append(d.arrays, a)
-		return d.members(']', func(i int) error {
-			start := d.at
-			err := d.value("", nil, a, i)
-			a.elements = append(a.elements, sdp.Span{Start: start, End: d.at})
+		var array []*element
+		err := d.members(']', func() error {
+			e := &element{Span: sdp.Span{Start: d.at}}
+			before := len(d.texts)
+			err := d.value("", e)
+			e.End, e.texts = d.at, len(d.texts)-before
+			array = append(array, e)
 			return err
 		})
+		d.arrays = append(d.arrays, array)
+		return err
 	case '"':
 		s, raw := d.str()
-		return d.string(key, s, raw, object, array, element)
+		return d.string(&text{s: s, raw: raw, key: key, element: in, top: in == nil && d.depth <= 1})
 	}
-	for d.at < len(d.body) && !strings.ContainsRune(",]} \t\r\n", rune(d.body[d.at])) {
+	for d.at < len(d.body) && strings.IndexByte(",]} \t\r\n", d.body[d.at]) < 0 {
 		d.at++
 	}
 	return nil
 }
 
+func (d *document) object(in *element) error {
+	first := len(d.texts)
+	var ufrag string
+	err := d.members('}', func() error {
+		name, raw := d.str()
+		if err := d.string(&text{s: name, raw: raw}); err != nil {
+			return err
+		}
+		d.space()
+		d.at++ // the colon
+		d.space()
+		if name == "usernameFragment" && d.body[d.at] == '"' {
+			at := d.at
+			ufrag, _ = d.str()
+			d.at = at
+		}
+		return d.value(name, in)
+	})
+	for _, t := range d.texts[first:] {
+		if t.ufrag == "" {
+			t.ufrag = ufrag
+		}
+	}
+	return err
+}
+
 // members walks what stands between brackets.
-func (d *document) members(end byte, each func(i int) error) error {
+func (d *document) members(end byte, each func() error) error {
 	d.at++
-	for i := 0; ; i++ {
+	d.depth++
+	for first := true; ; first = false {
 		d.space()
 		if d.body[d.at] == end {
 			d.at++
+			d.depth--
 			return nil
 		}
-		if i > 0 {
+		if !first {
 			d.at++ // the comma
 			d.space()
 		}
-		if err := each(i); err != nil {
+		if err := each(); err != nil {
 			return err
 		}
 	}
@@ -152,30 +163,32 @@ func (d *document) space() {
 	}
 }
 
-// string takes a string value for a text if it is one. Strings that browsers would never take for
-// SDP are left alone; a member sdp or candidate that is none is refused.
-func (d *document) string(key, s string, raw []int, object, array *container, element int) error {
-	t := &text{s: s, raw: raw, object: object, array: array, element: element}
+// string takes a string for a description or a candidate if it is one. A member sdp or candidate
+// that is none is refused, and so is any other string that hides one.
+func (d *document) string(t *text) error {
 	var err error
+	lines := containsFold(t.s, "a=candidate")
 	switch {
-	case s == "": // no description, or the end of candidates
+	case t.s == "": // no description, or the end of candidates
 		return nil
-	case sdp.LooksLikeCandidate(s) && strings.Count(strings.TrimRight(s, "\r\n"), "\n") == 0:
+	case sdp.LooksLikeCandidate(t.s) && !(lines && strings.Contains(strings.TrimRight(t.s, "\r\n"), "\n")):
 		t.single = true
-		t.desc, err = sdp.ParseCandidate(s)
-	case strings.HasPrefix(s, "v=0\n"), strings.HasPrefix(s, "v=0\r\n"):
-		t.desc, err = sdp.Parse(s, false)
-	case containsFold(s, "a=candidate"):
-		t.desc, err = sdp.Parse(s, true)
-	case key == "sdp":
-		t.desc, err = sdp.Parse(s, false)
-	case key == "candidate":
-		t.desc, err = sdp.ParseCandidate(s)
+		t.desc, err = sdp.ParseCandidate(t.s)
+	case strings.HasPrefix(t.s, "v=0\n"), strings.HasPrefix(t.s, "v=0\r\n"):
+		t.desc, err = sdp.Parse(t.s, false)
+	case lines, t.key == "sdp":
+		t.desc, err = sdp.Parse(t.s, true)
+	case t.key == "candidate":
+		t.desc, err = sdp.ParseCandidate(t.s)
+	case sdp.HidesCandidate(t.s):
+		err = &sdp.Error{Line: 1, What: "a candidate inside a longer text: want JSON itself, not JSON in a string"}
 	default:
+		d.rest = append(d.rest, t)
 		return nil
 	}
+	t.item = len(d.texts) + 1
 	if err != nil {
-		return fmt.Errorf("item %d of the JSON: %w", len(d.texts)+1, err)
+		return fmt.Errorf("item %d of the JSON: %w", t.item, err)
 	}
 	d.texts = append(d.texts, t)
 	return nil
@@ -245,9 +258,4 @@ func (d *document) hex4() rune {
 	r, _ := strconv.ParseUint(d.body[d.at:d.at+4], 16, 32) // json.Valid has seen that it is
 	d.at += 4
 	return rune(r)
-}
-
-// isRoot reports whether a text is the whole body, or a member of the object that is.
-func (d *document) isRoot(t *text) bool {
-	return t.array == nil && (t.object == nil || t.object == d.root)
 }

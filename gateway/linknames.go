@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/pion/logging"
@@ -20,7 +21,8 @@ import (
 var ErrNoLink = errors.New("no link to ask on")
 
 // LinkNames is the [NameResolver] of a node on the clients' links: it asks by Multicast DNS on the
-// link whose network holds the client, and on every link for a client that is on none or not known.
+// link whose network holds the client. For a client that is not known, or that is this host itself, it
+// asks on every link; for one that is on none of them, on none.
 type LinkNames struct {
 	interfaces []string
 
@@ -64,11 +66,8 @@ func (l *LinkNames) links(client netip.Addr) ([]*mdns.Conn, error) {
 		return nil, err
 	}
 	chosen := all
-	for _, ifc := range all {
-		if holds(&ifc, client.Unmap()) {
-			chosen = []net.Interface{ifc}
-			break
-		}
+	if client = client.Unmap(); client.IsValid() && !client.IsLoopback() {
+		chosen = slices.DeleteFunc(slices.Clone(all), func(ifc net.Interface) bool { return !holds(&ifc, client) })
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

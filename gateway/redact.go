@@ -3,7 +3,6 @@ package gateway
 import (
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/candgw/candgw/internal/sdp"
 	"github.com/candgw/candgw/policy"
@@ -24,6 +23,9 @@ func nowhere(h sdp.Host) string {
 func (c *call) redactRelated(t *text, cand *sdp.Candidate, v policy.Verdict) {
 	if v.KeepRelated || cand.Related.Empty() || cand.Related.Addr.IsValid() && cand.Related.Addr.IsUnspecified() {
 		return
+	}
+	if cand.Related.Addr.IsValid() {
+		c.related = append(c.related, cand.Related.Addr)
 	}
 	t.replace(cand.Related.Span, nowhere(cand.Related))
 	if !cand.RelatedPort.Empty() {
@@ -89,94 +91,19 @@ func (c *call) tells(t *text, f *sdp.Field) bool {
 	}
 	// An endpoint that does ICE does not need its address here; one that does not, does, if it is
 	// a public one.
-	usesICE := t.desc.Ufrag(t.s, f.Section) != ""
-	return usesICE || !addr.IsValid() || isPrivate(addr) || f.Kind == sdp.RemoteCandidates
+	return t.usesICE(f.Section) || !addr.IsValid() || isPrivate(addr) || f.Kind == sdp.RemoteCandidates
+}
+
+// usesICE reports whether a section has credentials; the session level, whether any has.
+func (t *text) usesICE(section int) bool {
+	if section != 0 {
+		return t.desc.Ufrag(t.s, section) != ""
+	}
+	return slices.ContainsFunc(t.desc.Sections, func(s sdp.Section) bool { return !s.Ufrag.Empty() })
 }
 
 var sharedSpace = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598
 
 func isPrivate(a netip.Addr) bool {
 	return a.IsPrivate() || a.IsLinkLocalUnicast() || sharedSpace.Contains(a)
-}
-
-// sweep takes concealed addresses out of whatever else a text holds: attributes that are not known,
-// extensions, free text.
-func (c *call) sweep(t *text) {
-	done := make([]sdp.Span, len(t.edits))
-	for i, e := range t.edits {
-		done[i] = e.Span
-	}
-	c.sweepAround(t, done)
-}
-
-// sweepRest does the same for what stands around the texts of a JSON body.
-func (c *call) sweepRest(body string) *text {
-	rest := &text{s: body}
-	done := make([]sdp.Span, len(c.texts))
-	for i, t := range c.texts {
-		done[i] = sdp.Span{Start: t.raw[0], End: t.raw[len(t.s)]}
-	}
-	c.sweepAround(rest, done)
-	return rest
-}
-
-func (c *call) sweepAround(t *text, done []sdp.Span) {
-	if len(c.concealed) == 0 {
-		return
-	}
-	slices.SortFunc(done, func(a, b sdp.Span) int { return a.Start - b.Start })
-	at := 0
-	for _, d := range append(done, sdp.Span{Start: len(t.s), End: len(t.s)}) {
-		if d.Start > at {
-			c.sweepSpan(t, sdp.Span{Start: at, End: d.Start})
-		}
-		at = max(at, d.End)
-	}
-}
-
-// sweepSpan looks at each run of the characters that an address is written with. A run that is more
-// than an address (10.0.0.1:5000) is searched for one.
-func (c *call) sweepSpan(t *text, span sdp.Span) {
-	for at := span.Start; at < span.End; {
-		end := at
-		for end < span.End && isAddressChar(t.s[end]) {
-			end++
-		}
-		if run := t.s[at:end]; strings.ContainsAny(run, ".:") && len(run) > 2 {
-			c.sweepRun(t, at, run)
-		}
-		at = end + 1
-	}
-}
-
-func (c *call) sweepRun(t *text, at int, run string) {
-	if addr, err := netip.ParseAddr(strings.TrimRight(run, ".")); err == nil {
-		if c.concealed[addr.Unmap()] {
-			c.redactAt(t, at, strings.TrimRight(run, "."), addr)
-		}
-		return
-	}
-	for addr := range c.concealed {
-		text := addr.String()
-		if i := strings.Index(strings.ToLower(run), text); i >= 0 && !continues(run[i+len(text):]) && (i == 0 || !isDigit(run[i-1])) {
-			c.redactAt(t, at+i, text, addr)
-			return
-		}
-	}
-}
-
-func (c *call) redactAt(t *text, at int, what string, addr netip.Addr) {
-	t.replace(sdp.Span{Start: at, End: at + len(what)}, nowhere(sdp.Host{Addr: addr}))
-	c.report.Redacted++
-}
-
-// continues reports whether what follows an address makes it another one.
-func continues(rest string) bool {
-	return rest != "" && isDigit(rest[0]) || len(rest) > 1 && rest[0] == '.' && isDigit(rest[1])
-}
-
-func isDigit(b byte) bool { return '0' <= b && b <= '9' }
-
-func isAddressChar(b byte) bool {
-	return isDigit(b) || 'a' <= b && b <= 'f' || 'A' <= b && b <= 'F' || b == '.' || b == ':'
 }

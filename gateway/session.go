@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,6 +14,10 @@ import (
 const (
 	maxSessions    = 100_000
 	sessionExpires = 24 * time.Hour
+
+	// maxCredential is the length of the longest ufrag and of the longest ice-pwd: RFC 8839,
+	// section 5.4.
+	maxCredential = 256
 )
 
 // sessions remembers which ice-pwd goes with a client's ufrag, because a trickled candidate carries
@@ -34,8 +39,8 @@ type session struct {
 	expires    time.Time
 }
 
-func newSessions(now func() time.Time) *sessions {
-	return &sessions{lru: newLRU[sessionKey, session](maxSessions), now: now}
+func newSessions(size int, now func() time.Time) *sessions {
+	return &sessions{lru: newLRU[sessionKey, session](size), now: now}
 }
 
 func newLRU[K comparable, V any](size int) *simplelru.LRU[K, V] {
@@ -47,48 +52,66 @@ func newLRU[K comparable, V any](size int) *simplelru.LRU[K, V] {
 }
 
 // start remembers a session. A whole description begins its count of candidates anew; a fragment goes
-// on with it.
+// on with it. Credentials longer than RFC 8839 allows are not remembered.
 func (s *sessions) start(k sessionKey, pwd string, whole bool) {
+	if len(k.ufrag) > maxCredential || len(pwd) > maxCredential {
+		return
+	}
+	// Copies, because they are parts of a body that is not to stay in memory for them.
+	k.ufrag = strings.Clone(k.ufrag)
+	v := session{pwd: strings.Clone(pwd)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v := session{pwd: pwd, expires: s.now().Add(sessionExpires)}
-	if old, ok := s.lru.Get(k); ok && !whole && old.pwd == pwd {
+	if old, ok := s.get(k); ok && !whole && old.pwd == pwd {
 		v.candidates = old.candidates
 	}
-	s.lru.Add(k, v)
+	s.put(k, v)
 }
 
 // pwd returns a session's password, empty if the session is not known.
 func (s *sessions) pwd(k sessionKey) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v, ok := s.lru.Get(k)
-	if !ok || !s.now().Before(v.expires) {
-		return ""
-	}
+	v, _ := s.get(k)
 	return v.pwd
 }
 
-// admit counts a candidate of a session; it returns false for more than [MaxCandidates].
-func (s *sessions) admit(k sessionKey) bool {
+// count counts a candidate of a session, and returns the number that it has there.
+func (s *sessions) count(k sessionKey) (n int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v, ok := s.lru.Get(k)
+	v, ok := s.get(k)
 	if !ok {
-		return true // it has no password either, and is not passed on for that
+		return 0, false
 	}
 	v.candidates++
+	s.put(k, v)
+	return v.candidates, true
+}
+
+func (s *sessions) get(k sessionKey) (session, bool) {
+	v, ok := s.lru.Get(k)
+	if !ok || !s.now().Before(v.expires) {
+		return session{}, false
+	}
+	return v, true
+}
+
+func (s *sessions) put(k sessionKey, v session) {
 	v.expires = s.now().Add(sessionExpires)
 	s.lru.Add(k, v)
-	return v.candidates <= MaxCandidates
 }
 
 // A guard holds the line where the draft does not: under its suites the ice-pwd is the IV, so that a
 // second address under one ice-pwd gives both away (section 4.2 of the design, SECURITY.md).
+//
+// It is bounded, but never forgets an ice-pwd that was used in the last 24 hours to make room for
+// another: else whoever can fill it could have a second address encrypted.
 type guard struct {
-	mu  sync.Mutex
-	lru *simplelru.LRU[guardKey, guardEntry]
-	now func() time.Time
+	mu   sync.Mutex
+	lru  *simplelru.LRU[guardKey, guardEntry]
+	size int
+	now  func() time.Time
 }
 
 type guardKey struct {
@@ -100,15 +123,17 @@ type guardEntry struct {
 	addr netip.Addr
 	// origin is the client's own name for the address, empty for a raw one: else whoever has seen
 	// the ice-pwd could have a guessed address encrypted, and compare.
-	origin string
+	origin  string
+	expires time.Time // from when on it may make room
 }
 
-func newGuard(now func() time.Time) *guard {
-	return &guard{lru: newLRU[guardKey, guardEntry](maxSessions), now: now}
+func newGuard(size int, now func() time.Time) *guard {
+	return &guard{lru: newLRU[guardKey, guardEntry](size), size: size, now: now}
 }
 
-// admit returns whether an address may be encrypted under a key of the draft's suites and an ice-pwd.
-func (g *guard) admit(k *cipher.Key, pwd, origin string, addr netip.Addr) bool {
+// admit returns why an address must not be encrypted under a key of the draft's suites and an
+// ice-pwd, nothing if it may.
+func (g *guard) admit(k *cipher.Key, pwd, origin string, addr netip.Addr) (wrong string) {
 	key := guardKey{key: k.ID()}
 	copy(key.iv[:], pwd)
 	if k.Suite() == cipher.AESGCM {
@@ -116,10 +141,15 @@ func (g *guard) admit(k *cipher.Key, pwd, origin string, addr netip.Addr) bool {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	first, ok := g.lru.Get(key)
-	if !ok {
-		g.lru.Add(key, guardEntry{addr, origin})
-		return true
+	first, ok := g.lru.Peek(key)
+	if ok && (first.addr != addr || first.origin != origin) {
+		return "its suite encrypts one address of an ice-pwd, and this is another"
 	}
-	return first == guardEntry{addr, origin}
+	if !ok && g.lru.Len() == g.size {
+		if _, oldest, _ := g.lru.GetOldest(); g.now().Before(oldest.expires) {
+			return "its suite encrypts one address of an ice-pwd, and there is no room to remember another ice-pwd"
+		}
+	}
+	g.lru.Add(key, guardEntry{addr, strings.Clone(origin), g.now().Add(sessionExpires)})
+	return ""
 }

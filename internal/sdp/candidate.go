@@ -21,7 +21,9 @@ type Candidate struct {
 	Related                     Host // its Span is empty if there is none
 	RelatedPort                 Span
 	Ufrag                       Span // the value of the extension "ufrag"
-	Ciphertext                  Span // from the extension word "ciphertext" to the end
+	// Ciphertext is the draft's extension, from the word "ciphertext" to the end of the candidate.
+	// The connection-address is then 0.0.0.0 or ::.
+	Ciphertext Span
 }
 
 // A Host is a connection-address: an address or a name.
@@ -39,9 +41,6 @@ func ParseCandidate(text string) (*Description, error) {
 		return nil, &Error{1, "a candidate of more than one line"}
 	}
 	p := parser{text: text, desc: &Description{Sections: make([]Section, 1)}}
-	if strings.ContainsAny(content.Of(text), "\r\x00") {
-		return nil, &Error{1, "a carriage return or a zero octet inside a line"}
-	}
 	if strings.HasPrefix(text, "a=") {
 		content.Start += 2
 	}
@@ -54,25 +53,67 @@ func ParseCandidate(text string) (*Description, error) {
 	return p.desc, nil
 }
 
-const candidatePrefix = "candidate:"
+const (
+	candidatePrefix = "candidate:"
+	// ciphertextWords is how long the draft's extension is: ciphertext <base64> cryptoparams keyid
+	// <id> csid <suite>.
+	ciphertextWords = 7
+)
 
 // LooksLikeCandidate reports whether a reader could take s for a candidate.
 func LooksLikeCandidate(s string) bool {
 	s = strings.TrimLeft(s, " \t\r\n")
-	if len(s) >= 2 && strings.EqualFold(s[:2], "a=") {
+	if hasPrefixFold(s, "a=") {
 		s = strings.TrimLeft(s[2:], " \t")
 	}
-	return len(s) >= len(candidatePrefix) && strings.EqualFold(s[:len(candidatePrefix)], candidatePrefix)
+	return hasPrefixFold(s, candidatePrefix)
+}
+
+// HidesCandidate reports whether some reader could find a candidate anywhere in s: of the words from
+// "candidate:" on the seventh, or the eighth if a space follows the colon, is "typ".
+func HidesCandidate(s string) bool {
+	if !containsPrefix(s) {
+		return false
+	}
+	words := strings.Fields(s)
+	for i := range max(0, len(words)-6) {
+		typ := strings.EqualFold(words[i+6], "typ") || i+7 < len(words) && strings.EqualFold(words[i+7], "typ")
+		if typ && containsPrefix(words[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// containsPrefix looks for "candidate:" in either letter case.
+func containsPrefix(s string) bool {
+	for at := 0; ; {
+		i := strings.IndexByte(s[at:], ':')
+		if i < 0 {
+			return false
+		}
+		at += i + 1
+		if at >= len(candidatePrefix) && strings.EqualFold(s[at-len(candidatePrefix):at], candidatePrefix) {
+			return true
+		}
+	}
 }
 
 func (p *parser) candidate(n int, text Span) (*Candidate, error) {
 	broken := func(what string) (*Candidate, error) { return nil, &Error{n, "the candidate has " + what} }
-	if s := text.Of(p.text); len(s) < len(candidatePrefix) || !strings.EqualFold(s[:len(candidatePrefix)], candidatePrefix) {
+	if !hasPrefixFold(text.Of(p.text), candidatePrefix) {
 		return nil, &Error{n, "not a candidate: want candidate: and its fields"}
 	}
-	w := p.words(Span{text.Start + len(candidatePrefix), text.End})
+	if strings.ContainsFunc(text.Of(p.text), func(r rune) bool { return r < ' ' || r > '~' }) {
+		return broken("a character other than the printable ones of ASCII")
+	}
+	fields := Span{text.Start + len(candidatePrefix), text.End}
+	if HidesCandidate(fields.Of(p.text)) {
+		return broken("another candidate inside it")
+	}
+	w := p.words(fields)
 	if len(w) < 8 {
-		return broken("too few fields, or two spaces or a tab between them")
+		return broken("too few fields, or two spaces between them")
 	}
 	word := func(i int) string { return w[i].Of(p.text) }
 	c := &Candidate{Line: n, Text: text, Foundation: w[0], Transport: w[2], Port: w[5], Type: w[7]}
@@ -97,13 +138,19 @@ func (p *parser) candidate(n int, text Span) (*Candidate, error) {
 	for i := 8; i < len(w); i += 2 {
 		name := strings.ToLower(word(i))
 		if name == "ciphertext" {
+			switch {
+			case !c.Host.Addr.IsValid() || !c.Host.Addr.IsUnspecified():
+				return broken("both a ciphertext and a connection-address: want the unspecified one")
+			case len(w) != i+ciphertextWords:
+				return broken("a broken ciphertext: want it and its cryptoparams at the end")
+			}
 			c.Ciphertext = Span{w[i].Start, w[len(w)-1].End}
 			break
 		}
 		if i+1 == len(w) {
 			return broken("an extension without a value")
 		}
-		if next := strings.ToLower(word(i + 1)); next == "raddr" || next == "rport" {
+		if next := strings.ToLower(word(i + 1)); isAny(next, "raddr", "rport", "ciphertext") {
 			return broken(next + " out of place, as the value of another extension")
 		}
 		var slot *Span

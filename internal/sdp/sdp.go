@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // ErrSyntax says that a text is no description, or one that a candidate could hide in.
@@ -113,12 +114,16 @@ func (p *parser) line(n int, whole, content Span, fragment bool) error {
 		return nil
 	}
 	switch {
-	case len(s) < 2 || s[1] != '=' || s[0] < 'a' || s[0] > 'z' || p.done:
+	case p.done:
+		return &Error{n, "not SDP: it stands after an empty line"}
+	case len(s) < 2 || s[1] != '=' || s[0] < 'a' || s[0] > 'z':
 		return &Error{n, "not SDP: want a lower-case letter and '=', as in v=0"}
-	case strings.ContainsAny(s, "\r\x00"):
-		return &Error{n, "a carriage return or a zero octet inside a line"}
+	case strings.ContainsFunc(s, breaksLine):
+		return &Error{n, "a control character or another kind of line end inside the line"}
 	case n == 1 && !fragment && s != "v=0":
 		return &Error{n, "not SDP: a description begins with v=0"}
+	case !hasPrefixFold(s, "a="+candidatePrefix) && HidesCandidate(s):
+		return &Error{n, "a candidate in a line that is not a=candidate:"}
 	}
 	value := Span{content.Start + 2, content.End}
 	switch s[0] {
@@ -134,11 +139,18 @@ func (p *parser) line(n int, whole, content Span, fragment bool) error {
 	return nil
 }
 
-// words splits a span at single spaces. It returns nil if two stand together, or a tab: readers
-// differ on those.
+// breaksLine reports whether some reader may take a character for the end of a line; Python's
+// splitlines, for one, does so with all of these but a few control characters.
+func breaksLine(r rune) bool {
+	return unicode.IsControl(r) && r != '\t' || r == '\u2028' || r == '\u2029'
+}
+
+// words splits a span at single spaces. It returns nil if two stand together, or if there is white
+// space of another kind: readers differ on those.
 func (p *parser) words(s Span) []Span {
 	text := s.Of(p.text)
-	if strings.Contains(text, "  ") || strings.ContainsAny(text, "\t") || strings.HasPrefix(text, " ") {
+	odd := func(r rune) bool { return unicode.IsSpace(r) && r != ' ' }
+	if strings.Contains(text, "  ") || strings.HasPrefix(text, " ") || strings.ContainsFunc(text, odd) {
 		return nil
 	}
 	out := make([]Span, 0, 16)
@@ -209,14 +221,17 @@ func (p *parser) attribute(n int, whole, value Span) error {
 	name, _, hasValue := strings.Cut(s, ":")
 	arg := Span{min(value.Start+len(name)+1, value.End), value.End}
 	section := &p.desc.Sections[len(p.desc.Sections)-1]
-	if strings.TrimLeft(name, " \t") != name {
+	bare := name // what a reader may take for the name
+	if i := strings.IndexFunc(name, unicode.IsSpace); i == 0 {
 		return &Error{n, "white space after a="}
+	} else if i > 0 {
+		bare = name[:i]
 	}
-	switch trimmed := strings.TrimRight(name, " \t"); {
-	case !isAny(trimmed, "candidate", "remote-candidates", "rtcp", "ice-ufrag", "ice-pwd"):
+	switch {
+	case !isAny(bare, "candidate", "remote-candidates", "rtcp", "ice-ufrag", "ice-pwd"):
 		return nil
-	case trimmed != name || !hasValue:
-		return &Error{n, "a=" + strings.ToLower(trimmed) + " wants a colon and a value"}
+	case bare != name || !hasValue:
+		return &Error{n, "a=" + strings.ToLower(bare) + " wants a colon and a value"}
 	}
 	switch strings.ToLower(name) {
 	case "candidate":
@@ -253,6 +268,10 @@ func (p *parser) attribute(n int, whole, value Span) error {
 		return credential(n, "ice-pwd", &section.Pwd, arg)
 	}
 	return nil
+}
+
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }
 
 func isAny(s string, names ...string) bool {
