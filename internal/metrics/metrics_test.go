@@ -3,6 +3,7 @@ package metrics
 import (
 	"io"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
@@ -52,5 +53,18 @@ func TestNames(t *testing.T) {
 		"candgw_api_requests_total", "candgw_keyring_revision", "candgw_keyring_reload_failures_total")
 	if err != nil || len(problems) != 0 {
 		t.Errorf("%v, %v", problems, err)
+	}
+	page, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	families, err := s.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if name := f.GetName(); strings.HasPrefix(name, "candgw_") && !strings.Contains(string(page), "| `"+name+"` |") {
+			t.Errorf("docs/api.md does not tell of %s", name)
+		}
 	}
 }
