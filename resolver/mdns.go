@@ -235,6 +235,9 @@ func (m *MDNS) read(p *port) {
 			return
 		case err != nil:
 			time.Sleep(10 * time.Millisecond)
+		case p.link.v6 && in.dst.IsMulticast() && in.link != p.link:
+			// Linux gives an IPv6 socket what comes to a group that it joined on any link; the port of
+			// that link has it too. Over IPv4 it may be that only the wrong port has it.
 		default:
 			m.handle(buf[:n], in)
 		}
@@ -263,8 +266,8 @@ func (p *port) readFrom(buf []byte) (int, arrival, error) {
 	return n, arrival{link{cm.IfIndex, false}, from, cm.Dst}, err
 }
 
-// handle answers one packet. What was sent to this host and not to the group comes in on any port; it
-// is answered by the port of the link that it arrived on.
+// handle answers one packet. It may have come in on the port of another link, as what was sent to this
+// host and not to the group does; it is answered by the port of the link that it arrived on.
 func (m *MDNS) handle(packet []byte, in arrival) {
 	m.mu.RLock()
 	p := m.ports[in.link]
@@ -284,9 +287,9 @@ func (m *MDNS) handle(packet []byte, in arrival) {
 			p.write(&r, true, in.from, in.dst)
 			continue
 		}
-		nsec := pacedRecord{in.link, r.name, true}
+		address, nsec := pacedRecord{in.link, r.name, false}, pacedRecord{in.link, r.name, true}
 		if r.has {
-			m.pace.send(pacedRecord{in.link, r.name, false}, func() { p.write(&r, m.pace.along(nsec), nil, nil) })
+			m.pace.send(address, func() { p.write(&r, m.pace.along(nsec, address), nil, nil) })
 		} else {
 			m.pace.send(nsec, func() { p.write(&r, true, nil, nil) })
 		}

@@ -36,46 +36,57 @@ func newPacer() *pacer { return &pacer{sent: map[pacedRecord]*paced{}} }
 // send calls f now, or once when the record may be multicast again.
 func (p *pacer) send(r pacedRecord, f func()) {
 	p.mu.Lock()
-	s, early := p.sent[r]
-	if early && s.pending {
+	s, early := p.early(r)
+	switch {
+	case early && s.pending:
 		p.mu.Unlock()
-		return
-	}
-	if early {
+	case early:
 		s.pending = true
 		time.AfterFunc(time.Until(s.at.Add(pauseBetween)), func() {
 			p.mu.Lock()
-			p.remember(r)
+			p.remember(r, time.Now())
 			p.mu.Unlock()
 			f()
 		})
 		p.mu.Unlock()
-		return
+	default:
+		p.remember(r, time.Now())
+		p.mu.Unlock()
+		f()
 	}
-	p.remember(r)
-	p.mu.Unlock()
-	f()
 }
 
-// along reports whether a record may go along with another one now, and counts it as sent if so.
-func (p *pacer) along(r pacedRecord) bool {
+// along reports whether a record may go along with another one, which is sent now, and counts it as
+// sent at the same moment if so: when the other may be sent again, it may go along again.
+func (p *pacer) along(r, with pacedRecord) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, early := p.sent[r]; early {
+	if _, early := p.early(r); early {
 		return false
 	}
-	p.remember(r)
+	at := time.Now()
+	if s, ok := p.sent[with]; ok {
+		at = s.at
+	}
+	p.remember(r, at)
 	return true
 }
 
-// remember notes that a record is sent now, until it may be sent again. p.mu is held.
-func (p *pacer) remember(r pacedRecord) {
+// early returns what is remembered of a record, and whether that keeps it from being sent now. p.mu is
+// held.
+func (p *pacer) early(r pacedRecord) (*paced, bool) {
+	s, ok := p.sent[r]
+	return s, ok && (s.pending || time.Since(s.at) < pauseBetween)
+}
+
+// remember notes that a record is sent, until it may be sent again. p.mu is held.
+func (p *pacer) remember(r pacedRecord, at time.Time) {
 	if _, ok := p.sent[r]; !ok && len(p.sent) >= maxPaced {
 		return
 	}
-	s := &paced{at: time.Now()}
+	s := &paced{at: at}
 	p.sent[r] = s
-	time.AfterFunc(pauseBetween, func() {
+	time.AfterFunc(time.Until(at.Add(pauseBetween)), func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if p.sent[r] == s && !s.pending {

@@ -204,7 +204,7 @@ func TestPacerAlong(t *testing.T) {
 		now := false
 		p.send(address, func() {
 			now = true
-			if p.along(nsec) {
+			if p.along(nsec, address) {
 				t.Error("the NSEC goes out twice in one second")
 			}
 		})
@@ -213,7 +213,7 @@ func TestPacerAlong(t *testing.T) {
 		}
 		time.Sleep(pauseBetween)
 		synctest.Wait()
-		if !p.along(nsec) {
+		if !p.along(nsec, address) {
 			t.Error("a second later the NSEC may go along")
 		}
 	})
@@ -256,6 +256,31 @@ func TestPacerFullAndPending(t *testing.T) {
 		synctest.Wait()
 		if sent.Load() != 3 {
 			t.Errorf("sent %d times, want 3", sent.Load())
+		}
+	})
+}
+
+// An answer that was put off to the end of the second goes out whole.
+func TestPacerAlongPutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer()
+		address, nsec := pacedRecord{name: "a"}, pacedRecord{name: "a", nsec: true}
+		var along []bool
+		answer := func() {
+			p.send(address, func() {
+				if len(along) == 0 {
+					time.Sleep(time.Millisecond) // as much as there is between the two
+				}
+				along = append(along, p.along(nsec, address))
+			})
+		}
+		answer()
+		time.Sleep(100 * time.Millisecond)
+		answer()
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if len(along) != 2 || !along[0] || !along[1] {
+			t.Errorf("the NSEC goes along: %v, want both times", along)
 		}
 	})
 }

@@ -1,7 +1,8 @@
 //go:build linux
 
-// Package e2e has the end-to-end tests: unmodified browsers in different subnets, and candgw on the
-// router between them. They need root, for network namespaces, and are run by `make e2e`.
+// Package e2e has the end-to-end tests: unmodified browsers, agents and resolvers in different
+// subnets, and candgw on the router between them. They need root, for network namespaces, and are run
+// by `make e2e`.
 package e2e
 
 import (
@@ -15,7 +16,7 @@ import (
 )
 
 // require skips the test unless it was asked for; when it was, whatever it needs has to be there.
-func require(t *testing.T) {
+func require(t *testing.T, programs ...string) {
 	t.Helper()
 	if os.Getenv("CANDGW_E2E") != "1" {
 		t.Skip("end-to-end tests are run by `make e2e`")
@@ -23,11 +24,10 @@ func require(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Fatal("network namespaces need root")
 	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Fatalf("network namespaces need iproute2: %v", err)
-	}
-	if _, err := chromium(); err != nil {
-		t.Fatal(err)
+	for _, program := range append(programs, "ip") {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

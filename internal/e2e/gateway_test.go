@@ -25,12 +25,13 @@ type gateway struct {
 	http    *http.Client
 }
 
-// startGateway builds candgw and runs it inside the namespace until the test ends. It returns once
-// the gateway is ready.
-func startGateway(t *testing.T, ns namespace) *gateway {
+// startGateway builds candgw and runs it inside the namespace until the test ends, with further
+// arguments if any are given. It returns once the gateway is ready.
+func startGateway(t *testing.T, ns namespace, arguments ...string) *gateway {
 	t.Helper()
 	g := &gateway{namespace: ns, program: build(t), dataDir: t.TempDir(), http: ns.client()}
-	ended := start(t, g.command(g.program, "serve", "--data-dir", g.dataDir))
+	arguments = append([]string{"serve", "--data-dir", g.dataDir}, arguments...)
+	ended := start(t, g.command(g.program, arguments...))
 
 	deadline := time.After(patience)
 	for {
@@ -66,6 +67,28 @@ func build(t *testing.T) string {
 		t.Fatalf("%s: %v\n%s", cmd, err, output)
 	}
 	return program
+}
+
+// sampleOffer is an offer of one host candidate: the address goes where %s is.
+const sampleOffer = "v=0\r\n" +
+	"o=- 1 1 IN IP4 127.0.0.1\r\n" +
+	"s=-\r\n" +
+	"t=0 0\r\n" +
+	"m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n" +
+	"c=IN IP4 0.0.0.0\r\n" +
+	"a=ice-ufrag:abcd\r\n" +
+	"a=ice-pwd:sample-password-of-a-session\r\n" +
+	"a=candidate:1 1 udp 2122129151 %s 41749 typ host\r\n"
+
+// newName returns an encrypted name of an address of the client, another one each time.
+func (g *gateway) newName(t *testing.T, client host, address netip.Addr) string {
+	t.Helper()
+	encrypted := g.encryptDescription(t, client, fmt.Sprintf(sampleOffer, address))
+	found := names(candidateLines(encrypted))
+	if len(found) != 1 || !strings.HasSuffix(found[0], ".local") {
+		t.Fatalf("the sample offer of %s has the names %q, want one in .local", address, found)
+	}
+	return found[0]
 }
 
 // encryptDescription returns the description with the names of the client's candidates encrypted.

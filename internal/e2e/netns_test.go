@@ -123,6 +123,17 @@ func (ns namespace) command(name string, args ...string) *exec.Cmd {
 	return exec.Command("ip", append([]string{"netns", "exec", string(ns), name}, args...)...)
 }
 
+// output runs a command inside the namespace to its end and returns what it wrote.
+func (ns namespace) output(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	cmd := ns.command(name, args...)
+	output, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", cmd, err, output)
+	}
+	return string(output)
+}
+
 // start runs a command until the test ends. The command has a process group of its own, which is
 // killed whole. The channel is closed when the command has ended. What it wrote is shown if the test
 // fails.

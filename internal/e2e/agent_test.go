@@ -1,0 +1,278 @@
+//go:build linux
+
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pion/ice/v2"
+)
+
+// asAgent, in the environment, makes the test binary an agent: "controlling" or "controlled". The
+// sockets of an agent are opened on whatever thread comes, so it needs a process of its own to be kept
+// inside a namespace.
+const asAgent = "CANDGW_E2E_AGENT"
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(asAgent); role != "" {
+		if err := beAgent(role, os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintf(os.Stderr, "%s agent: %v\n", role, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// agentDescription is what one agent tells the other, by way of the test and the gateway.
+type agentDescription struct {
+	Ufrag, Pwd string
+	Candidates []string
+}
+
+// agentReport is what came of a connection.
+type agentReport struct {
+	Received string
+	Remote   []string // the names of the candidates that resolved
+	Selected string   // address of the other agent
+}
+
+// beAgent writes its description, reads the other agent's, connects, exchanges a message and writes a
+// report, each in one line of JSON. It stays until the input ends.
+func beAgent(role string, in io.Reader, out io.Writer) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience/2)
+	defer cancel()
+	agent, err := ice.NewAgent(&ice.AgentConfig{
+		NetworkTypes:     []ice.NetworkType{ice.NetworkTypeUDP4}, // this pion looks up no IPv6 address
+		CandidateTypes:   []ice.CandidateType{ice.CandidateTypeHost},
+		MulticastDNSMode: ice.MulticastDNSModeQueryOnly,
+	})
+	if err != nil {
+		return err
+	}
+	defer agent.Close()
+
+	own, err := describeAgent(ctx, agent)
+	if err != nil {
+		return err
+	}
+	if err := json.NewEncoder(out).Encode(own); err != nil {
+		return err
+	}
+	lines := json.NewDecoder(in)
+	var other agentDescription
+	if err := lines.Decode(&other); err != nil {
+		return err
+	}
+	report, err := connectAgent(ctx, agent, role, other)
+	if err != nil {
+		return err
+	}
+	if err := json.NewEncoder(out).Encode(report); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, in)
+	return err
+}
+
+// describeAgent gathers candidates to the last.
+func describeAgent(ctx context.Context, agent *ice.Agent) (d agentDescription, err error) {
+	gathered := make(chan struct{})
+	if err := agent.OnCandidate(func(c ice.Candidate) {
+		if c == nil {
+			close(gathered)
+			return
+		}
+		d.Candidates = append(d.Candidates, "candidate:"+c.Marshal())
+	}); err != nil {
+		return d, err
+	}
+	if err := agent.GatherCandidates(); err != nil {
+		return d, err
+	}
+	select {
+	case <-gathered:
+	case <-ctx.Done():
+		return d, fmt.Errorf("gathering: %w", ctx.Err())
+	}
+	d.Ufrag, d.Pwd, err = agent.GetLocalUserCredentials()
+	return d, err
+}
+
+func connectAgent(ctx context.Context, agent *ice.Agent, role string, other agentDescription) (r agentReport, err error) {
+	for _, line := range other.Candidates {
+		candidate, err := ice.UnmarshalCandidate(strings.TrimPrefix(line, "candidate:"))
+		if err != nil {
+			return r, err
+		}
+		if err := agent.AddRemoteCandidate(candidate); err != nil {
+			return r, err
+		}
+	}
+	connect := agent.Accept
+	if role == "controlling" {
+		connect = agent.Dial
+	}
+	conn, err := connect(ctx, other.Ufrag, other.Pwd)
+	if err != nil {
+		return r, fmt.Errorf("connecting: %w", err)
+	}
+	if _, err := fmt.Fprintf(conn, "from the %s agent", role); err != nil {
+		return r, err
+	}
+	buffer := make([]byte, 1500)
+	n, err := conn.Read(buffer)
+	if err != nil {
+		return r, err
+	}
+	r.Received, r.Selected = string(buffer[:n]), conn.RemoteAddr().String()
+
+	// An agent may be reached, and so connected, before it has looked up any name.
+	for len(r.Remote) < len(other.Candidates) && ctx.Err() == nil {
+		time.Sleep(50 * time.Millisecond)
+		candidates, err := agent.GetRemoteCandidates()
+		if err != nil {
+			return r, err
+		}
+		r.Remote = nil
+		for _, c := range candidates {
+			if c.Type() == ice.CandidateTypeHost {
+				r.Remote = append(r.Remote, c.Address())
+			}
+		}
+	}
+	return r, nil
+}
+
+// TestPionAgents connects two agents of a library that many servers and native endpoints use.
+func TestPionAgents(t *testing.T) {
+	require(t)
+	n := newNetwork(t)
+	g := startGateway(t, n.router)
+	a, b := startAgent(t, n.a, "controlling"), startAgent(t, n.b, "controlled")
+
+	// One goes through the gateway in a whole description, the other one candidate at a time.
+	fromA := g.concealAgent(t, a, true)
+	fromB := g.concealAgent(t, b, false)
+	a.write(t, fromB)
+	b.write(t, fromA)
+
+	var reportA, reportB agentReport
+	a.read(t, &reportA)
+	b.read(t, &reportB)
+	a.check(t, reportA, "from the controlled agent", fromB, n.b)
+	b.check(t, reportB, "from the controlling agent", fromA, n.a)
+}
+
+// agentProcess is an agent inside a host's namespace.
+type agentProcess struct {
+	host
+	description agentDescription
+	lines       *bufio.Reader
+	input       *os.File
+}
+
+// startAgent runs an agent until the test ends. It returns once the agent has gathered.
+func startAgent(t *testing.T, h host, role string) *agentProcess {
+	t.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	childIn, input := pipe(t)
+	output, childOut := pipe(t)
+	// What start collects is shown, not read, so the agent gets other pipes.
+	cmd := h.command("sh", "-c", `exec "$0" <&3 >&4`, program)
+	cmd.Env = append(os.Environ(), asAgent+"="+role)
+	cmd.ExtraFiles = []*os.File{childIn, childOut}
+	start(t, cmd)
+	childIn.Close()
+	childOut.Close()
+	a := &agentProcess{host: h, lines: bufio.NewReader(output), input: input}
+	a.read(t, &a.description)
+	return a
+}
+
+func (a *agentProcess) read(t *testing.T, value any) {
+	t.Helper()
+	line, err := a.lines.ReadBytes('\n')
+	if err != nil {
+		t.Fatalf("agent in %s says no more: %v", a.namespace, err)
+	}
+	if err := json.Unmarshal(line, value); err != nil {
+		t.Fatalf("agent in %s says %q: %v", a.namespace, line, err)
+	}
+}
+
+func (a *agentProcess) write(t *testing.T, value any) {
+	t.Helper()
+	if err := json.NewEncoder(a.input).Encode(value); err != nil {
+		t.Fatalf("telling the agent in %s: %v", a.namespace, err)
+	}
+}
+
+// check checks that an agent reached the other one under names that candgw made.
+func (a *agentProcess) check(t *testing.T, got agentReport, message string, other agentDescription, peer host) {
+	t.Helper()
+	if got.Received != message {
+		t.Errorf("%s received %q, want %q", a.namespace, got.Received, message)
+	}
+	if host, _, ok := strings.Cut(got.Selected, ":"); !ok || host != peer.v4.String() {
+		t.Errorf("%s is connected to %s, want %s", a.namespace, got.Selected, peer.v4)
+	}
+	want := names(other.Candidates)
+	slices.Sort(want)
+	slices.Sort(got.Remote)
+	if !slices.Equal(got.Remote, want) {
+		t.Errorf("%s resolved %q, want %q", a.namespace, got.Remote, want)
+	}
+}
+
+// concealAgent passes the agent's candidates through the gateway.
+func (g *gateway) concealAgent(t *testing.T, a *agentProcess, whole bool) agentDescription {
+	t.Helper()
+	own := a.description
+	sdp := "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n" +
+		"m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\n" +
+		"a=ice-ufrag:" + own.Ufrag + "\r\na=ice-pwd:" + own.Pwd + "\r\n"
+	concealed := agentDescription{Ufrag: own.Ufrag, Pwd: own.Pwd}
+	if whole {
+		for _, candidate := range own.Candidates {
+			sdp += "a=" + candidate + "\r\n"
+		}
+		concealed.Candidates = candidateLines(g.encryptDescription(t, a.host, sdp))
+	} else {
+		g.encryptDescription(t, a.host, sdp) // which makes the password known
+		for _, candidate := range own.Candidates {
+			init, err := json.Marshal(map[string]any{
+				"candidate": candidate, "sdpMid": "0", "sdpMLineIndex": 0, "usernameFragment": own.Ufrag,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			encrypted, ok := g.encryptCandidate(t, a.host, string(init))
+			if !ok {
+				t.Fatalf("gateway holds back %s", candidate)
+			}
+			concealed.Candidates = append(concealed.Candidates, candidateLine(t, json.RawMessage(encrypted)))
+		}
+	}
+	if len(concealed.Candidates) != len(own.Candidates) {
+		t.Errorf("agent in %s has %d candidates, %d of them encrypted", a.namespace, len(own.Candidates), len(concealed.Candidates))
+	}
+	for _, candidate := range concealed.Candidates {
+		if found := addressesIn(candidate, []host{a.host}); len(found) > 0 || !strings.Contains(candidate, ".local ") {
+			t.Errorf("candidate %q of %s has an address or no name", candidate, a.namespace)
+		}
+	}
+	return concealed
+}
