@@ -38,7 +38,7 @@ func FuzzOpen(f *testing.F) {
 
 // reseal encrypts addr to the name that n would be, given the salt of n where the suite has one.
 func reseal(k *Key, n Name, addr netip.Addr, pwd string) (Name, bool) {
-	p := k.parts()
+	p := k.secret.Load()
 	switch {
 	case p.draft != nil:
 		again, err := sealDraft(p.draft, addr, pwd)

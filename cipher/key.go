@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 )
 
 var (
@@ -65,9 +66,9 @@ func (id *KeyID) UnmarshalText(text []byte) (err error) {
 type Key struct {
 	suite Suite
 	id    KeyID
-	// parts is a func because nothing that prints a value can look inside one: even a copied Key,
-	// which has no methods, shows no secret.
-	parts func() *parts
+	// secret is set once. It is atomic because nothing that prints a value follows such a pointer: even
+	// a copied Key, which has no methods, shows an address and no secret.
+	secret atomic.Pointer[parts]
 }
 
 // parts is what of a key is secret.
@@ -103,7 +104,9 @@ func NewKey(suite Suite, material []byte) (*Key, error) {
 	default:
 		p.draft = newHMACSealer(suite, material)
 	}
-	return &Key{suite, keyID(suite, material), func() *parts { return p }}, nil
+	k := &Key{suite: suite, id: keyID(suite, material)}
+	k.secret.Store(p)
+	return k, nil
 }
 
 // GenerateKey makes a new key from the system's randomness.
@@ -127,7 +130,7 @@ func (k *Key) ID() KeyID { return k.id }
 func (k *Key) Suite() Suite { return k.suite }
 
 // Material returns a copy of the secret.
-func (k *Key) Material() []byte { return slices.Clone(k.parts().material) }
+func (k *Key) Material() []byte { return slices.Clone(k.secret.Load().material) }
 
 // Encrypt returns the name of addr in the session whose password is pwd. The error is
 // [ErrPasswordLength], or [ErrAddress] for an address that has a zone, is an IPv4-mapped IPv6 one,
@@ -149,7 +152,7 @@ func (k *Key) Encrypt(addr netip.Addr, pwd string, origin []byte) (Name, error) 
 	case addr.Is4In6():
 		return Name{}, fmt.Errorf("%w: it is an IPv4-mapped IPv6 address; use the IPv4 address", ErrAddress)
 	}
-	p := k.parts()
+	p := k.secret.Load()
 	if p.uuid != nil {
 		return p.uuid.seal(addr, pwd, origin), nil
 	}
@@ -167,7 +170,7 @@ func (k *Key) Open(n Name, pwd string) (netip.Addr, error) {
 // tells nothing of it: HMAC-SHA-256 under a key of its own over pwd, the old foundation and origin,
 // the first 8 octets as hexadecimal digits. What it promises rests on origin as in [Key.Encrypt].
 func (k *Key) Foundation(pwd string, origin []byte, foundation string) string {
-	pool := &k.parts().foundation
+	pool := &k.secret.Load().foundation
 	s := pool.get()
 	defer pool.put(s)
 	s.field(pwd).field(foundation).write(origin)

@@ -43,20 +43,14 @@ func parseName[T string | []byte](n *Name, s T) bool {
 			return false
 		}
 		// Stored as words: 16 octets stored one by one are slow to load as a block right after.
-		v, bad := unhex8(load4(s) | load4(s[4:])<<32)
-		w, b := unhex8(load4(s[9:]) | load4(s[14:])<<32)
+		hi, bad := unhex16(load8(s), load4(s[9:])|load4(s[14:])<<32)
+		lo, b := unhex16(load4(s[19:])|load4(s[24:])<<32, load8(s[28:]))
 		bad |= b
-		version := byte(w >> 16)
-		binary.LittleEndian.PutUint64(n.octets[0:], v|w<<32)
-		v, b = unhex8(load4(s[19:]) | load4(s[24:])<<32)
-		bad |= b
-		variant := byte(v)
-		w, b = unhex8(load4(s[28:]) | load4(s[32:])<<32)
-		bad |= b
-		binary.LittleEndian.PutUint64(n.octets[8:], v|w<<32)
+		binary.LittleEndian.PutUint64(n.octets[0:], hi)
+		binary.LittleEndian.PutUint64(n.octets[8:], lo)
 		if len(s) == 36 {
 			n.n = v4Octets
-			return bad == 0 && isUUIDv4(version, variant)
+			return bad == 0 && isUUIDv4(byte(hi>>48), byte(lo))
 		}
 		n.n = v6Octets
 		return bad|unhex(n.octets[v4Octets:v6Octets], s[36:]) == 0
@@ -96,40 +90,48 @@ func (n Name) AppendText(dst []byte) []byte {
 // String returns the labels of the name, in lower case, without a suffix.
 func (n Name) String() string { return string(n.AppendText(nil)) }
 
-// unhex decodes s, which has at least 8 digits, into dst, which is half as long. The result is not 0
+// unhex decodes s, which has at least 16 digits, into dst, which is half as long. The result is not 0
 // if a character was no hexadecimal digit: one test at the end is cheaper than one a character.
 func unhex[T string | []byte](dst []byte, s T) (bad uint64) {
 	for {
-		v, b := unhex8(load4(s) | load4(s[4:])<<32)
-		binary.LittleEndian.PutUint32(dst, uint32(v))
+		v, b := unhex16(load8(s), load8(s[8:]))
+		binary.LittleEndian.PutUint64(dst, v)
 		bad |= b
-		if len(s) == 8 {
+		if len(s) == 16 {
 			return bad
 		}
-		// Where 8 does not divide the length, the last step decodes some digits for the second time.
-		step := min(8, len(s)-8)
+		// Where 16 does not divide the length, the last step decodes some digits for the second time.
+		step := min(16, len(s)-16)
 		dst, s = dst[step/2:], s[step:]
 	}
 }
 
-// unhex8 decodes the 8 characters of x, the first in the lowest octet, to 4 octets in the same order,
-// all at once: each octet of the words below is about one character, and no sum carries into the next.
-func unhex8(x uint64) (v, bad uint64) {
+// unhex16 decodes the 8 characters of x and then those of y, the first of each in its lowest octet, to
+// 8 octets in the same order, all at once: each octet of the words below is about one character, and
+// no sum carries into the next.
+func unhex16(x, y uint64) (v, bad uint64) {
 	const ones = 0x0101010101010101
-	low := x & (ones * 0x0f)
-	letter := x >> 6 & ones // '@' and above
-	digit := letter ^ ones
+	xLow, yLow := x&(ones*0x0f), y&(ones*0x0f)
+	xLetter, yLetter := x>>6&ones, y>>6&ones // '@' and above
+	xDigit, yDigit := xLetter^ones, yLetter^ones
 
-	bad = x&(ones*0xd0) ^ (digit<<4 | letter<<6)     // the wrong row of the table of ASCII
-	bad |= digit << 5 &^ x                           // a control character
-	bad |= (low + ones*6 + letter*3) & (ones * 0x10) // over '9', or over 'f'
-	bad |= letter &^ ((low + ones*0x0f) >> 4)        // '@' and '`'
+	// The wrong row of the table of ASCII; a control character; over '9' or 'f'; '@' and '`'.
+	bad = x&(ones*0xd0) ^ (xDigit<<4 | xLetter<<6) | xDigit<<5&^x |
+		(xLow+ones*6+xLetter*3)&(ones*0x10) | xLetter&^((xLow+ones*0x0f)>>4)
+	bad |= y&(ones*0xd0) ^ (yDigit<<4 | yLetter<<6) | yDigit<<5&^y |
+		(yLow+ones*6+yLetter*3)&(ones*0x10) | yLetter&^((yLow+ones*0x0f)>>4)
 
-	v = low + letter*9
+	return pack(xLow+xLetter*9) | pack(yLow+yLetter*9)<<32, bad
+}
+
+// pack makes 4 octets of 8 nibbles that have an octet each.
+func pack(v uint64) uint64 {
 	v = (v<<4 | v>>8) & 0x00ff00ff00ff00ff
 	v = (v | v>>8) & 0x0000ffff0000ffff
-	return (v | v>>16) & 0xffffffff, bad
+	return (v | v>>16) & 0xffffffff
 }
+
+func load8[T string | []byte](s T) uint64 { return load4(s) | load4(s[4:])<<32 }
 
 func load4[T string | []byte](s T) uint64 {
 	_ = s[3]

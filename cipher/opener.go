@@ -34,7 +34,7 @@ func (o *Opener) Name() Name { return o.name }
 func (o *Opener) Open(k *Key, pwd string) (netip.Addr, error) {
 	var addr netip.Addr
 	var ok bool
-	p := k.parts()
+	p := k.secret.Load()
 	switch {
 	case p.uuid != nil && o.name.n == v4Octets:
 		addr, ok = p.uuid.open4(o)
