@@ -279,6 +279,22 @@ func TestChangedBit(t *testing.T) {
 	}
 }
 
+// All 48 bits of redundancy of an IPv4 name are looked at.
+func TestRedundancy(t *testing.T) {
+	k := newKey(t, AESUUID)
+	for bit := -1; bit < 48; bit++ {
+		plain := [16]byte{10, 9, 8, 7, 1, 2, 3, 4, 5, 6}
+		if bit >= 0 {
+			plain[zeroAt+bit/8] |= 1 << (bit % 8)
+		}
+		n := Name{n: v4Octets}
+		k.secret.Load().uuid.ipv4.Encrypt(n.octets[:v4Octets], plain[:])
+		if _, err := k.Open(n, ""); (err == nil) != (bit < 0) {
+			t.Errorf("bit %d of the redundancy set: %v", bit, err)
+		}
+	}
+}
+
 func TestParseNameRefuses(t *testing.T) {
 	const uuid = "092332d2-e335-4f13-bb51-3ab3019aacd6"
 	for name, s := range map[string]string{

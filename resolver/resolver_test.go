@@ -146,6 +146,22 @@ func TestResolveUnreachable(t *testing.T) {
 	}
 }
 
+// Policy is asked again once the address is known.
+func TestResolveAddressesOfPolicy(t *testing.T) {
+	w := newWorld(t)
+	set, err := policy.Load(policy.Source{Name: "test.hcl", Text: []byte("policy \"a\" {\n resolve {\n addresses = [\"10.77.0.0/16\"]\n ttl = \"30s\"\n}\n}")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.config.Policy = func() *policy.Set { return set }
+	if got := w.Resolve(w.name(t, cipher.AESUUID, addr4).String()+".local", local); got != (Answer{Answered, addr4, 30 * time.Second}) {
+		t.Errorf("an address of the policy: %+v", got)
+	}
+	if got := w.Resolve(w.name(t, cipher.AESUUID, addr6).String()+".local", local); got != (Answer{Status: Denied}) {
+		t.Errorf("another address: %+v", got)
+	}
+}
+
 // The draft's names open once signaling has shown their ice-pwd, and for a day.
 func TestResolveDraftSuites(t *testing.T) {
 	for _, suite := range cipher.Suites()[1:] {
