@@ -332,10 +332,28 @@ func TestUnhexEveryOctet(t *testing.T) {
 			s := []byte("0123456789abcdefABCDEF")
 			s[at] = byte(c)
 			var got [11]byte
-			bad := unhex(got[:], s)
+			ok := unhex(got[:], s)
 			want, err := hex.DecodeString(string(s))
-			if (bad != 0) != (err != nil) || err == nil && !bytes.Equal(got[:], want) {
-				t.Errorf("%q: got %x (bad %x), want %x, %v", s, got, bad, want, err)
+			if ok != (err == nil) || ok && !bytes.Equal(got[:], want) {
+				t.Errorf("%q: got %x, %v, want %x, %v", s, got, ok, want, err)
+			}
+		}
+	}
+}
+
+// The same for the digits and hyphens of a UUID.
+func TestParseUUIDEveryOctet(t *testing.T) {
+	const uuid = "01234567-89ab-4def-abcd-ef0123456789"
+	for at := range len(uuid) {
+		for c := range 256 {
+			s := []byte(uuid)
+			s[at] = byte(c)
+			n, err := ParseName(s)
+			_, hexErr := hex.DecodeString(strings.ReplaceAll(string(s), "-", ""))
+			hyphens := s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-' && bytes.Count(s, []byte("-")) == 4
+			valid := hyphens && hexErr == nil && s[14] == '4' && strings.ContainsRune("89abAB", rune(s[19]))
+			if valid != (err == nil) || valid && n.String() != strings.ToLower(string(s)) {
+				t.Errorf("%q: got %v, %v", s, n, err)
 			}
 		}
 	}

@@ -39,25 +39,22 @@ func ParseName[T string | []byte](s T) (Name, error) {
 func parseName[T string | []byte](n *Name, s T) bool {
 	switch len(s) {
 	case 36, 62:
-		if s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		// The first 36 characters of both are grouped alike.
+		var head [36]byte
+		copy(head[:], s)
+		if !n.parseUUID(&head) {
 			return false
 		}
-		// Stored as words: 16 octets stored one by one are slow to load as a block right after.
-		hi, bad := unhex16(load8(s), load4(s[9:])|load4(s[14:])<<32)
-		lo, b := unhex16(load4(s[19:])|load4(s[24:])<<32, load8(s[28:]))
-		bad |= b
-		binary.LittleEndian.PutUint64(n.octets[0:], hi)
-		binary.LittleEndian.PutUint64(n.octets[8:], lo)
-		if len(s) == 36 {
-			n.n = v4Octets
-			return bad == 0 && isUUIDv4(byte(hi>>48), byte(lo))
+		if len(s) == 62 {
+			n.n = v6Octets
+			return unhex(n.octets[v4Octets:v6Octets], s[36:])
 		}
-		n.n = v6Octets
-		return bad|unhex(n.octets[v4Octets:v6Octets], s[36:]) == 0
+		n.n = v4Octets
+		return isUUIDv4(n.octets[6], n.octets[8])
 	case 65, 98:
 		n.n = 0
 		for at := 0; at < len(s); at += 33 {
-			if at > 0 && s[at-1] != '.' || unhex(n.octets[n.n:n.n+16], s[at:at+32]) != 0 {
+			if at > 0 && s[at-1] != '.' || !unhex(n.octets[n.n:n.n+16], s[at:at+32]) {
 				return false
 			}
 			n.n += 16
@@ -65,6 +62,22 @@ func parseName[T string | []byte](n *Name, s T) bool {
 		return true
 	}
 	return false
+}
+
+// parseUUID reads the 32 digits of a UUID. This is most of what a lookup costs besides the block of AES,
+// so it is written out: no loop, no bounds to check, and 8 octets stored at once, because octets that
+// are stored one by one are slow to load as a block right after.
+func (n *Name) parseUUID(s *[36]byte) bool {
+	a, b, c, d := pair(s[0], s[1]), pair(s[2], s[3]), pair(s[4], s[5]), pair(s[6], s[7])
+	e, f, g, h := pair(s[9], s[10]), pair(s[11], s[12]), pair(s[14], s[15]), pair(s[16], s[17])
+	bad := a | b | c | d | e | f | g | h
+	binary.LittleEndian.PutUint64(n.octets[0:8], a|b<<8|c<<16|d<<24|e<<32|f<<40|g<<48|h<<56)
+
+	a, b, c, d = pair(s[19], s[20]), pair(s[21], s[22]), pair(s[24], s[25]), pair(s[26], s[27])
+	e, f, g, h = pair(s[28], s[29]), pair(s[30], s[31]), pair(s[32], s[33]), pair(s[34], s[35])
+	bad |= a | b | c | d | e | f | g | h
+	binary.LittleEndian.PutUint64(n.octets[8:16], a|b<<8|c<<16|d<<24|e<<32|f<<40|g<<48|h<<56)
+	return bad <= 0xff && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-'
 }
 
 // AppendText appends the labels of the name, in lower case, without a suffix.
@@ -90,50 +103,31 @@ func (n Name) AppendText(dst []byte) []byte {
 // String returns the labels of the name, in lower case, without a suffix.
 func (n Name) String() string { return string(n.AppendText(nil)) }
 
-// unhex decodes s, which has at least 16 digits, into dst, which is half as long. The result is not 0
-// if a character was no hexadecimal digit: one test at the end is cheaper than one a character.
-func unhex[T string | []byte](dst []byte, s T) (bad uint64) {
-	for {
-		v, b := unhex16(load8(s), load8(s[8:]))
-		binary.LittleEndian.PutUint64(dst, v)
-		bad |= b
-		if len(s) == 16 {
-			return bad
-		}
-		// Where 16 does not divide the length, the last step decodes some digits for the second time.
-		step := min(16, len(s)-16)
-		dst, s = dst[step/2:], s[step:]
+// unhex decodes s, which is twice as long as dst.
+func unhex[T string | []byte](dst []byte, s T) bool {
+	var bad uint64
+	for i := range dst {
+		octet := pair(s[2*i], s[2*i+1])
+		bad |= octet
+		dst[i] = byte(octet)
 	}
+	return bad <= 0xff
 }
 
-// unhex16 decodes the 8 characters of x and then those of y, the first of each in its lowest octet, to
-// 8 octets in the same order, all at once: each octet of the words below is about one character, and
-// no sum carries into the next.
-func unhex16(x, y uint64) (v, bad uint64) {
-	const ones = 0x0101010101010101
-	xLow, yLow := x&(ones*0x0f), y&(ones*0x0f)
-	xLetter, yLetter := x>>6&ones, y>>6&ones // '@' and above
-	xDigit, yDigit := xLetter^ones, yLetter^ones
+// pair returns the octet of two hexadecimal digits, or a number over 0xff if one of them is none. That
+// is tested once at the end: a test a digit costs more than the digits.
+func pair(hi, lo byte) uint64 { return uint64(digits[hi])<<4 | uint64(digits[lo]) }
 
-	// The wrong row of the table of ASCII; a control character; over '9' or 'f'; '@' and '`'.
-	bad = x&(ones*0xd0) ^ (xDigit<<4 | xLetter<<6) | xDigit<<5&^x |
-		(xLow+ones*6+xLetter*3)&(ones*0x10) | xLetter&^((xLow+ones*0x0f)>>4)
-	bad |= y&(ones*0xd0) ^ (yDigit<<4 | yLetter<<6) | yDigit<<5&^y |
-		(yLow+ones*6+yLetter*3)&(ones*0x10) | yLetter&^((yLow+ones*0x0f)>>4)
-
-	return pack(xLow+xLetter*9) | pack(yLow+yLetter*9)<<32, bad
-}
-
-// pack makes 4 octets of 8 nibbles that have an octet each.
-func pack(v uint64) uint64 {
-	v = (v<<4 | v>>8) & 0x00ff00ff00ff00ff
-	v = (v | v>>8) & 0x0000ffff0000ffff
-	return (v | v>>16) & 0xffffffff
-}
-
-func load8[T string | []byte](s T) uint64 { return load4(s) | load4(s[4:])<<32 }
-
-func load4[T string | []byte](s T) uint64 {
-	_ = s[3]
-	return uint64(uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24)
-}
+// digits holds the value of each hexadecimal digit, and 0x100 for everything else.
+var digits = func() (t [256]uint16) {
+	for i := range t {
+		t[i] = 0x100
+	}
+	for i, c := range "0123456789abcdef" {
+		t[c] = uint16(i)
+	}
+	for i, c := range "ABCDEF" {
+		t[c] = uint16(10 + i)
+	}
+	return t
+}()
