@@ -6,7 +6,7 @@ import (
 )
 
 // An Opener reads a name once and tries keys on it, in memory of its own: it allocates nothing. The
-// zero Opener is ready for [Opener.Read]. Unlike the rest of the package it serves one goroutine at
+// zero Opener is ready for [ReadName]. Unlike the rest of the package it serves one goroutine at
 // a time.
 type Opener struct {
 	name Name

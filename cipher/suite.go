@@ -5,7 +5,7 @@
 // draft-wang-mmusic-encrypted-ice-candidates. It keeps no state and does no I/O; docs/names.md gives
 // the formats octet by octet.
 //
-// Everything exported is safe for concurrent use.
+// Everything exported but [Opener] is safe for concurrent use.
 package cipher
 
 import (

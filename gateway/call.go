@@ -17,7 +17,7 @@ import (
 	"github.com/candgw/candgw/policy"
 )
 
-// suffix is the only one that hides the address in a browser as well: section 2 of the design.
+// suffix is the only one that hides the address in a browser as well: docs/resolver.md.
 const suffix = ".local"
 
 // suffixes are those that a name may carry on its way in.

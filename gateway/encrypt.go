@@ -88,9 +88,11 @@ var candidateTypes = []string{"host", "srflx", "prflx", "relay"}
 
 func (c *call) encryptCandidate(t *text, cand *sdp.Candidate) (CandidateReport, error) {
 	if c.count(c.sessionKey(c.ufragOf(t, cand))) > MaxCandidates {
+		c.concealDropped(t, cand)
 		return refused(fmt.Sprintf("it is beyond the first %d of its session", MaxCandidates))
 	}
 	if !slices.Contains(candidateTypes, strings.ToLower(cand.Type.Of(t.s))) {
+		c.concealDropped(t, cand)
 		return dropped("its type is not known, so that no policy allows it")
 	}
 	if !cand.Ciphertext.Empty() || !cand.Host.Addr.IsValid() {
@@ -214,6 +216,19 @@ func decidedBy(v policy.Verdict, what string) string {
 		return "no policy is for its client"
 	}
 	return "policy " + v.Policy + " " + what
+}
+
+// concealDropped conceals the address of a candidate that is dropped before any policy was asked: it may
+// be a host's, unless the policy for hosts would tell it.
+func (c *call) concealDropped(t *text, cand *sdp.Candidate) {
+	addr := cand.Host.Addr
+	if !policy.Reachable(addr) {
+		return
+	}
+	v := c.policy.DecideCandidate(policy.Candidate{Client: c.request.Client, Type: "host", Addr: addr})
+	if typ := strings.ToLower(cand.Type.Of(t.s)); v.Action != policy.Keep && !slices.Contains(candidateTypes[1:], typ) {
+		c.conceal(addr)
+	}
 }
 
 // conceal says that an address that stands in the body is to stand there no longer, unless a

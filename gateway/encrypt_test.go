@@ -351,6 +351,7 @@ func TestSixtyFour(t *testing.T) {
 	for i := range 70 {
 		lines = append(lines, host(fmt.Sprintf("10.77.1.%d", i+1)))
 	}
+	lines = append(lines, "a=x-note:10.77.1.70") // what is dropped is not told elsewhere either
 	withoutUfrag := strings.Replace(offer(lines...), "a=ice-ufrag:XHiM\r\n", "", 1)
 	for name, body := range map[string]string{"session": offer(lines...), "no ufrag": withoutUfrag} {
 		s := newGateway(t, "")
@@ -368,6 +369,14 @@ func TestSixtyFour(t *testing.T) {
 		if !errors.Is(err, ErrNothingLeft) {
 			t.Errorf("a trickled candidate beyond the 64th: %v", err)
 		}
+	}
+}
+
+// The address of a candidate of a type that nobody knows is told nowhere else.
+func TestUnknownTypeIsConcealed(t *testing.T) {
+	got, report := newGateway(t, "").encrypt(t, SDP, offer("a=candidate:1 1 udp 1 10.77.1.2 4000 typ teapot", "a=x-note:10.77.1.2"))
+	if report.Dropped != 1 || strings.Contains(got, "10.77.") || !strings.Contains(got, "a=x-note:0.0.0.0") {
+		t.Errorf("%d dropped of\n%s", report.Dropped, got)
 	}
 }
 

@@ -121,7 +121,8 @@ func (g *Gateway) Encrypt(ctx context.Context, r Request) (*Result, error) {
 }
 
 // Decrypt puts addresses in place of the names in a body, for an endpoint that resolves none. Names
-// that do not open stay as they are. The error is [ErrTooLarge] or [ErrMalformed].
+// that do not open stay as they are; a candidate whose name opens to an address that no other host can
+// reach is dropped. The error is [ErrTooLarge], [ErrMalformed] or [ErrNothingLeft] (with a result).
 func (g *Gateway) Decrypt(_ context.Context, r Request) (*Result, error) {
 	return g.rewrite(r, func(c *call) error {
 		for _, t := range c.doc.texts {

@@ -21,8 +21,8 @@ import (
 var ErrNoLink = errors.New("no link to ask on")
 
 // LinkNames is the [NameResolver] of a node on the clients' links: it asks by Multicast DNS on the
-// link whose network holds the client. For a client that is not known, or that is this host itself, it
-// asks on every link; for one that is on none of them, on none.
+// link whose network holds the client. For a client that is not known, or a loopback address, it asks on
+// every link; for one that is on none of them, on none.
 type LinkNames struct {
 	interfaces []string
 
@@ -71,6 +71,12 @@ func (l *LinkNames) links(client netip.Addr) ([]*mdns.Conn, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for index, conn := range l.conns {
+		if !slices.ContainsFunc(all, func(ifc net.Interface) bool { return ifc.Index == index }) {
+			conn.Close() // its interface went
+			delete(l.conns, index)
+		}
+	}
 	var conns []*mdns.Conn
 	for _, ifc := range chosen {
 		conn, ok := l.conns[ifc.Index]

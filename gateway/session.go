@@ -103,7 +103,7 @@ func (s *sessions) put(k sessionKey, v session) {
 }
 
 // A guard holds the line where the draft does not: under its suites the ice-pwd is the IV, so that a
-// second address under one ice-pwd gives both away (section 4.2 of the design, SECURITY.md).
+// second address under one ice-pwd gives both away (docs/names.md, SECURITY.md).
 //
 // It is bounded, but never forgets an ice-pwd that was used in the last 24 hours to make room for
 // another: else whoever can fill it could have a second address encrypted.

@@ -88,7 +88,7 @@ func (s *FileStore) Init() (*Ring, error) {
 	}
 	return s.replace(func(r *Ring) (*Ring, error) {
 		if r.revision > 0 {
-			return nil, fmt.Errorf("%w in %s", ErrRingExists, s.dir)
+			return nil, fmt.Errorf("%w in %s: 'candgw keys list' shows its keys, 'candgw keys activate' chooses one", ErrRingExists, s.dir)
 		}
 		e := r.Edit(s.now())
 		if err := e.Add(k, Active); err != nil {
@@ -124,15 +124,20 @@ func (s *FileStore) replace(next func(*Ring) (*Ring, error)) (*Ring, error) {
 	defer lock.Close()
 
 	old, err := s.Load()
-	if errors.Is(err, ErrNoRing) {
-		old, err = &Ring{}, s.makeKEK()
-	}
-	if err != nil {
+	isNew := errors.Is(err, ErrNoRing)
+	if isNew {
+		old = &Ring{}
+	} else if err != nil {
 		return nil, err
 	}
 	r, err := next(old)
 	if err != nil {
 		return nil, err
+	}
+	if isNew {
+		if err := s.makeKEK(); err != nil {
+			return nil, err
+		}
 	}
 	kek, err := s.readKEK()
 	if err != nil {

@@ -58,7 +58,7 @@ type Answer struct {
 	Policy string
 }
 
-// A Set is policies in the order in which they are tried. The zero Set drops every host candidate and
+// A Set is policies in the order in which they are tried. The zero Set drops every candidate and
 // refuses every lookup.
 type Set struct{ policies []rule }
 

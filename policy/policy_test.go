@@ -81,8 +81,10 @@ func TestDefaultLookups(t *testing.T) {
 
 func TestZeroSetAllowsNothing(t *testing.T) {
 	var set policy.Set
-	if v := set.DecideCandidate(policy.Candidate{Type: "host", Addr: ip("10.0.0.1")}); v != (policy.Verdict{}) || v.Action != policy.Drop {
-		t.Errorf("candidate: %+v", v)
+	for _, typ := range []string{"host", "srflx", "prflx", "relay"} {
+		if v := set.DecideCandidate(policy.Candidate{Type: typ, Addr: ip("10.0.0.1")}); v != (policy.Verdict{}) || v.Action != policy.Drop {
+			t.Errorf("%s: %+v", typ, v)
+		}
 	}
 	if a := set.DecideLookup(policy.Lookup{Asker: ip("127.0.0.1"), OnLink: true}); a.Allow {
 		t.Errorf("lookup: %+v", a)

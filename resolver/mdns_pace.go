@@ -8,7 +8,7 @@ import (
 // pauseBetween is how long a record is not multicast again on an interface: RFC 6762, section 6.
 const pauseBetween = time.Second
 
-// maxPaced bounds what a pacer remembers; it is more than an interface can ask for in a second.
+// maxPaced bounds what a pacer remembers, which is what went out in the last second.
 const maxPaced = 1 << 16
 
 // A pacer keeps the rule of one multicast per record, interface and second. What comes too early is

@@ -18,7 +18,7 @@ const (
 	legacyTTL = 10 * time.Second
 )
 
-// A query is one packet and where it came from.
+// A query says where a packet came from, and how.
 type query struct {
 	from      netip.AddrPort
 	multicast bool // it was sent to the group, not to this host

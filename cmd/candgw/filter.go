@@ -31,8 +31,12 @@ func (a *app) decrypt(args []string) error {
 // filter reads a body from standard input and writes what do makes of it to standard output.
 func (a *app) filter(name string, args []string, do func(*gateway.Gateway, context.Context, gateway.Request) (*gateway.Result, error)) error {
 	fs := a.flags(name)
-	client, suite := fs.String("client", "", ""), fs.String("suite", "", "")
-	report, interfaces := fs.String("report", "", ""), fs.String("mdns-interface", "", "")
+	client, report := fs.String("client", "", ""), fs.String("report", "", "")
+	suite, interfaces := new(string), new(string)
+	if name == "encrypt" {
+		fs.StringVar(suite, "suite", "", "")
+		fs.StringVar(interfaces, "mdns-interface", "", "")
+	}
 	if _, err := a.arguments(fs, args); err != nil {
 		return err
 	}
@@ -76,6 +80,9 @@ func (a *app) filter(name string, args []string, do func(*gateway.Gateway, conte
 	}
 	result, err := do(gateway.New(config), context.Background(), request)
 	if result != nil {
+		if *report == "json" && errors.Is(err, gateway.ErrNothingLeft) {
+			err = errSilent // the report says it, and is to be all that stands there
+		}
 		err = errors.Join(err, a.report(name, result, *report == "json"))
 		if _, writeErr := a.stdout.Write(result.Body); writeErr != nil {
 			return writeErr

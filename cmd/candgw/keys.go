@@ -155,7 +155,11 @@ func (a *app) keysActivate(args []string) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.store().Update(func(e *keyring.Editor) error { return e.Activate(id) })
+	store := a.store()
+	if _, err := store.Load(); err != nil { // Update would begin a ring in a folder without one
+		return err
+	}
+	_, err = store.Update(func(e *keyring.Editor) error { return e.Activate(id) })
 	return err
 }
 

@@ -52,6 +52,7 @@ func Handler(c Config) http.Handler {
 	mux.HandleFunc("/v1/encrypt", onlyPost)
 	mux.HandleFunc("/v1/decrypt", onlyPost)
 	mux.Handle("GET /metrics", c.Metrics.Handler())
+	mux.HandleFunc("/metrics", onlyGet)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		problem(w, http.StatusNotFound, "use POST /v1/encrypt, POST /v1/decrypt, GET /healthz, GET /readyz or GET /metrics")
 	})
@@ -64,6 +65,8 @@ func Handler(c Config) http.Handler {
 		}
 		io.WriteString(w, "ready\n")
 	})
+	health.HandleFunc("/healthz", onlyGet)
+	health.HandleFunc("/readyz", onlyGet)
 	health.Handle("/", h.authorize(mux))
 	// A web page that runs on this machine must not get through: not by a request across origins, and
 	// not under a name of its own that it lets point here.
@@ -156,7 +159,7 @@ func (h *handler) serveRewrite(w http.ResponseWriter, r *http.Request, operation
 		return
 	}
 	request := gateway.Request{Format: format}
-	if err := parameters(r, &request); err != nil {
+	if err := parameters(r, operation, &request); err != nil {
 		problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
@@ -195,6 +198,11 @@ func (h *handler) serveRewrite(w http.ResponseWriter, r *http.Request, operation
 	}
 }
 
+func onlyGet(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Allow", "GET, HEAD")
+	problem(w, http.StatusMethodNotAllowed, "use GET")
+}
+
 // maxHeader is well below what HTTP clients take for all headers together.
 const maxHeader = 8 << 10
 
@@ -211,8 +219,8 @@ func header(r gateway.Report) string {
 	return string(line)
 }
 
-// parameters reads client= and suite= into a request.
-func parameters(r *http.Request, out *gateway.Request) error {
+// parameters reads client=, and for encrypt suite=, into a request.
+func parameters(r *http.Request, operation string, out *gateway.Request) error {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return errors.New("the parameters are malformed")
@@ -221,8 +229,8 @@ func parameters(r *http.Request, out *gateway.Request) error {
 		if len(values) > 1 {
 			return fmt.Errorf("the parameter %q is there twice", name)
 		}
-		if name != "client" && name != "suite" {
-			return fmt.Errorf("there is no parameter %q: use client and suite", name)
+		if name != "client" && (name != "suite" || operation != "encrypt") {
+			return fmt.Errorf("%s has no parameter %q: use client, and for encrypt suite", operation, name)
 		}
 	}
 	if s := query.Get("client"); s != "" {
