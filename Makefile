@@ -21,7 +21,7 @@ vuln:
 	scripts/vulncheck.sh
 
 test:
-	$(GO) test -race ./...
+	$(GO) test -race -count=1 ./...
 
 # Browsers and other peers on networks of their own; wants root, for network namespaces.
 e2e:
