@@ -26,8 +26,9 @@ var ErrNoLink = errors.New("no link to ask on")
 type LinkNames struct {
 	interfaces []string
 
-	mu    sync.Mutex
-	conns map[int]*mdns.Conn // by interface index, opened on first use
+	mu     sync.Mutex
+	closed bool
+	conns  map[int]*mdns.Conn // by interface index, opened on first use
 }
 
 // NewLinkNames returns a resolver that asks on the named interfaces, or, if there are none, on every
@@ -71,6 +72,9 @@ func (l *LinkNames) links(client netip.Addr) ([]*mdns.Conn, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return nil, ErrNoLink
+	}
 	for index, conn := range l.conns {
 		if !slices.ContainsFunc(all, func(ifc net.Interface) bool { return ifc.Index == index }) {
 			conn.Close() // its interface went
@@ -141,10 +145,11 @@ func open(ifc net.Interface) (*mdns.Conn, error) {
 	return conn, nil
 }
 
-// Close ends every question under way.
+// Close ends every question under way, and refuses further ones.
 func (l *LinkNames) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.closed = true
 	var err error
 	for _, c := range l.conns {
 		err = errors.Join(err, c.Close())

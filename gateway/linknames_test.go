@@ -22,6 +22,16 @@ func TestLinkNamesWithoutLink(t *testing.T) {
 	}
 }
 
+func TestLinkNamesClosed(t *testing.T) {
+	l := NewLinkNames(nil)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if addr, err := l.ResolveName(context.Background(), "x.local", netip.Addr{}); !errors.Is(err, ErrNoLink) || addr.IsValid() {
+		t.Errorf("got %v, %v", addr, err)
+	}
+}
+
 // A client on none of the links is not asked for: its names are known on its own link only.
 func TestLinkNamesElsewhere(t *testing.T) {
 	l := NewLinkNames(nil)
