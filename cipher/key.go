@@ -30,8 +30,8 @@ var (
 
 // The lengths of an ice-pwd in characters, RFC 8839, section 5.4.
 const (
-	minPassword = 22
-	maxPassword = 256
+	MinPassword = 22
+	MaxPassword = 256
 )
 
 // KeyID names a key without telling anything of it that helps to find it: it may be printed and logged.
@@ -141,7 +141,7 @@ func (k *Key) Material() []byte { return slices.Clone(k.secret.Load().material) 
 // suites leave origin out, and the caller must not encrypt two addresses under one pwd (see
 // SECURITY.md).
 func (k *Key) Encrypt(addr netip.Addr, pwd string, origin []byte) (Name, error) {
-	if len(pwd) < minPassword || len(pwd) > maxPassword {
+	if len(pwd) < MinPassword || len(pwd) > MaxPassword {
 		return Name{}, fmt.Errorf("%w, not %d", ErrPasswordLength, len(pwd))
 	}
 	switch {

@@ -180,8 +180,8 @@ func (c *call) password(t *text, cand *sdp.Candidate) (pwd, wrong string) {
 			return "", "its ufrag is of no session seen here: send the description of its session first"
 		}
 	}
-	if len(pwd) < 22 || len(pwd) > maxCredential {
-		return "", fmt.Sprintf("its ice-pwd has %d characters, want 22 to 256 (RFC 8839, section 5.4)", len(pwd))
+	if len(pwd) < cipher.MinPassword || len(pwd) > cipher.MaxPassword {
+		return "", fmt.Sprintf("its ice-pwd has %d characters, want %d to %d (RFC 8839, section 5.4)", len(pwd), cipher.MinPassword, cipher.MaxPassword)
 	}
 	return pwd, ""
 }

@@ -61,7 +61,10 @@ func (c *call) encryptCandidates() error {
 	return nil
 }
 
-func isHost(t *text, cand *sdp.Candidate) bool { return strings.EqualFold(cand.Type.Of(t.s), "host") }
+// typeOf returns the type of a candidate as policies write it.
+func typeOf(t *text, cand *sdp.Candidate) string { return strings.ToLower(cand.Type.Of(t.s)) }
+
+func isHost(t *text, cand *sdp.Candidate) bool { return typeOf(t, cand) == hostType }
 
 // drop takes a candidate out: its line, or, if it is all of its text, the text.
 func (t *text) drop(cand *sdp.Candidate) {
@@ -84,14 +87,16 @@ func kept(reason string) (CandidateReport, error) {
 }
 
 // candidateTypes are those that a policy can allow: RFC 8839, section 5.1.
-var candidateTypes = []string{"host", "srflx", "prflx", "relay"}
+var candidateTypes = []string{hostType, "srflx", "prflx", "relay"}
+
+const hostType = "host"
 
 func (c *call) encryptCandidate(t *text, cand *sdp.Candidate) (CandidateReport, error) {
 	if c.count(c.sessionKey(c.ufragOf(t, cand))) > MaxCandidates {
 		c.concealDropped(t, cand)
 		return refused(fmt.Sprintf("it is beyond the first %d of its session", MaxCandidates))
 	}
-	if !slices.Contains(candidateTypes, strings.ToLower(cand.Type.Of(t.s))) {
+	if !slices.Contains(candidateTypes, typeOf(t, cand)) {
 		c.concealDropped(t, cand)
 		return dropped("its type is not known, so that no policy allows it")
 	}
@@ -106,7 +111,7 @@ func (c *call) encryptNamed(t *text, cand *sdp.Candidate) (CandidateReport, erro
 	if c.isOurs(t, cand) {
 		// Its address is not concealed elsewhere in the body: whoever has a name could put guesses
 		// beside it, and see which one goes. The same holds for the address of a browser's name.
-		c.redactRelated(t, cand, c.decide(cand, t, netip.Addr{}))
+		c.redactRelated(t, cand, c.decide(typeOf(t, cand), netip.Addr{}))
 		return kept("it is encrypted already")
 	}
 	name, ok := localName(cand.Host.Of(t.s))
@@ -116,7 +121,7 @@ func (c *call) encryptNamed(t *text, cand *sdp.Candidate) (CandidateReport, erro
 	if addr, ok := c.names[name]; ok {
 		return c.encryptAddress(t, cand, addr, name)
 	}
-	c.redactRelated(t, cand, c.decide(cand, t, netip.Addr{}))
+	c.redactRelated(t, cand, c.decide(typeOf(t, cand), netip.Addr{}))
 	reason := "nobody on the client's link answered for its name"
 	if c.gateway.config.Names == nil {
 		reason = "browsers' names are not resolved here"
@@ -124,10 +129,8 @@ func (c *call) encryptNamed(t *text, cand *sdp.Candidate) (CandidateReport, erro
 	return CandidateReport{Result: FateUnresolved, Reason: reason}, nil
 }
 
-func (c *call) decide(cand *sdp.Candidate, t *text, addr netip.Addr) policy.Verdict {
-	return c.policy.DecideCandidate(policy.Candidate{
-		Client: c.request.Client, Type: strings.ToLower(cand.Type.Of(t.s)), Addr: addr,
-	})
+func (c *call) decide(candidateType string, addr netip.Addr) policy.Verdict {
+	return c.policy.DecideCandidate(policy.Candidate{Client: c.request.Client, Type: candidateType, Addr: addr})
 }
 
 // encryptAddress is for candidates whose address is known. origin is the browser's name for it, if it
@@ -140,7 +143,7 @@ func (c *call) encryptAddress(t *text, cand *sdp.Candidate, addr netip.Addr, ori
 		}
 		return dropped("no other host can reach an address of its kind")
 	}
-	v := c.decide(cand, t, addr)
+	v := c.decide(typeOf(t, cand), addr)
 	switch {
 	case v.Action == policy.Drop:
 		if raw && isHost(t, cand) {
@@ -225,8 +228,8 @@ func (c *call) concealDropped(t *text, cand *sdp.Candidate) {
 	if !policy.Reachable(addr) {
 		return
 	}
-	v := c.policy.DecideCandidate(policy.Candidate{Client: c.request.Client, Type: "host", Addr: addr})
-	if typ := strings.ToLower(cand.Type.Of(t.s)); v.Action != policy.Keep && !slices.Contains(candidateTypes[1:], typ) {
+	mayBeHost := isHost(t, cand) || !slices.Contains(candidateTypes, typeOf(t, cand))
+	if mayBeHost && c.decide(hostType, addr).Action != policy.Keep {
 		c.conceal(addr)
 	}
 }

@@ -103,15 +103,7 @@ func (l *LinkNames) links(client netip.Addr) ([]*mdns.Conn, error) {
 // holds reports whether a client is in a network of an interface.
 func holds(ifc *net.Interface, client netip.Addr) bool {
 	addrs, err := ifc.Addrs()
-	if err != nil {
-		return false
-	}
-	for _, a := range addrs {
-		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Contains(client) {
-			return true
-		}
-	}
-	return false
+	return err == nil && mcast.NetworksOf(addrs).Contain(client)
 }
 
 // open makes a connection that asks on one interface. Its sockets are bound to the groups, so that

@@ -85,8 +85,7 @@ func (c *call) tells(t *text, f *sdp.Field) bool {
 	case c.concealed[addr] && addr.IsValid():
 		return true
 	}
-	v := c.policy.DecideCandidate(policy.Candidate{Client: c.request.Client, Type: "host", Addr: addr})
-	if v.Action == policy.Keep {
+	if c.decide(hostType, addr).Action == policy.Keep {
 		return false
 	}
 	// An endpoint that does ICE does not need its address here; one that does not, does, if it is

@@ -15,9 +15,8 @@ const (
 	maxSessions    = 100_000
 	sessionExpires = 24 * time.Hour
 
-	// maxCredential is the length of the longest ufrag and of the longest ice-pwd: RFC 8839,
-	// section 5.4.
-	maxCredential = 256
+	// maxUfrag is the length of the longest ufrag: RFC 8839, section 5.4.
+	maxUfrag = 256
 )
 
 // sessions remembers which ice-pwd goes with a client's ufrag, because a trickled candidate carries
@@ -54,7 +53,7 @@ func newLRU[K comparable, V any](size int) *simplelru.LRU[K, V] {
 // start remembers a session. A whole description begins its count of candidates anew; a fragment goes
 // on with it. Credentials longer than RFC 8839 allows are not remembered.
 func (s *sessions) start(k sessionKey, pwd string, whole bool) {
-	if len(k.ufrag) > maxCredential || len(pwd) > maxCredential {
+	if len(k.ufrag) > maxUfrag || len(pwd) > cipher.MaxPassword {
 		return
 	}
 	// Copies, because they are parts of a body that is not to stay in memory for them.

@@ -86,15 +86,11 @@ func (s *FileStore) Init() (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.replace(func(r *Ring) (*Ring, error) {
-		if r.revision > 0 {
-			return nil, fmt.Errorf("%w in %s: 'candgw keys list' shows its keys, 'candgw keys activate' chooses one", ErrRingExists, s.dir)
+	return s.Update(func(e *Editor) error {
+		if e.base.revision > 0 {
+			return fmt.Errorf("%w in %s: 'candgw keys list' shows its keys, 'candgw keys activate' chooses one", ErrRingExists, s.dir)
 		}
-		e := r.Edit(s.now())
-		if err := e.Add(k, Active); err != nil {
-			return nil, err
-		}
-		return e.Ring()
+		return e.Add(k, Active)
 	})
 }
 
@@ -102,16 +98,6 @@ func (s *FileStore) Init() (*Ring, error) {
 // folder without a ring gives edit an empty one. If edit or anything before the replacement fails, the
 // ring on disk stays as it was.
 func (s *FileStore) Update(edit func(*Editor) error) (*Ring, error) {
-	return s.replace(func(r *Ring) (*Ring, error) {
-		e := r.Edit(s.now())
-		if err := edit(e); err != nil {
-			return nil, err
-		}
-		return e.Ring()
-	})
-}
-
-func (s *FileStore) replace(next func(*Ring) (*Ring, error)) (*Ring, error) {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -130,7 +116,11 @@ func (s *FileStore) replace(next func(*Ring) (*Ring, error)) (*Ring, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	r, err := next(old)
+	e := old.Edit(s.now())
+	if err := edit(e); err != nil {
+		return nil, err
+	}
+	r, err := e.Ring()
 	if err != nil {
 		return nil, err
 	}

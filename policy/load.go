@@ -104,7 +104,7 @@ func LoadFiles(paths ...string) (*Set, error) {
 // not loaded at all. The error is [ErrInvalid].
 func Load(sources ...Source) (*Set, error) {
 	parser := hclparse.NewParser()
-	l := loader{eval: &hcl.EvalContext{
+	l := loader{names: map[string]bool{}, eval: &hcl.EvalContext{
 		Variables: map[string]cty.Value{
 			"private_networks":  stringList(privateNetworks),
 			"loopback_networks": stringList(loopbackNetworks),
@@ -188,9 +188,6 @@ func (l *loader) fail(at hcl.Range, summary, detail string) {
 func (l *loader) policy(p policyHCL) {
 	if l.names[p.Name] {
 		l.fail(p.Range, "Second policy of one name", fmt.Sprintf("There is a policy %q already: give this one another name.", p.Name))
-	}
-	if l.names == nil {
-		l.names = map[string]bool{}
 	}
 	l.names[p.Name] = true
 

@@ -82,6 +82,10 @@ type resolveRule struct {
 	ttl                time.Duration
 }
 
+func (r *resolveRule) mayAsk(asker netip.Addr, onLink bool) bool {
+	return r != nil && (r.clients.contains(asker) || r.ownLinks && onLink)
+}
+
 // prefixes is a list of networks. Unset contains every address, an empty list none.
 type prefixes struct {
 	set  bool
@@ -126,7 +130,7 @@ func (s *Set) DecideLookup(l Lookup) Answer {
 	for i := range s.policies {
 		p := &s.policies[i]
 		r := p.resolve
-		if r == nil || !r.clients.contains(l.Asker) && !(r.ownLinks && l.OnLink) {
+		if !r.mayAsk(l.Asker, l.OnLink) {
 			continue
 		}
 		return Answer{Allow: r.addresses.contains(l.Addr), TTL: r.ttl, Policy: p.name}
@@ -137,7 +141,7 @@ func (s *Set) DecideLookup(l Lookup) Answer {
 // MayAsk reports whether any policy lets an asker look up anything at all.
 func (s *Set) MayAsk(asker netip.Addr, onLink bool) bool {
 	for i := range s.policies {
-		if r := s.policies[i].resolve; r != nil && (r.clients.contains(asker) || r.ownLinks && onLink) {
+		if s.policies[i].resolve.mayAsk(asker, onLink) {
 			return true
 		}
 	}

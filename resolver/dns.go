@@ -12,6 +12,8 @@ import (
 
 	"github.com/miekg/dns"
 	"golang.org/x/net/netutil"
+
+	"github.com/candgw/candgw/internal/mcast"
 )
 
 // ednsSize is the payload that fits any path without fragments (RFC 9715, section 3).
@@ -38,7 +40,7 @@ func ListenDNS(r *Resolver, addr string) (*DNS, error) {
 		pc.Close()
 		return nil, err
 	}
-	d := &DNS{resolver: r, links: newLinks()}
+	d := &DNS{resolver: r, links: new(links)}
 	d.udp = dns.Server{PacketConn: pc, Handler: d, UDPSize: ednsSize}
 	l = netutil.LimitListener(l, maxTCP)
 	d.tcp = dns.Server{Listener: l, Handler: d, ReadTimeout: 5 * time.Second, IdleTimeout: func() time.Duration { return 10 * time.Second }}
@@ -125,8 +127,8 @@ func (d *DNS) reply(q *dns.Msg, asker Asker) *dns.Msg {
 	case Answered:
 		m.Authoritative = true
 		// Another type is answered by nothing, which is how DNS says that the name has no such record.
-		if rr := addressRecord(question.Name, a); question.Qtype == rr.Header().Rrtype || question.Qtype == dns.TypeANY {
-			m.Answer = []dns.RR{rr}
+		if a.has(question.Qtype) {
+			m.Answer = []dns.RR{addressRecord(question.Name, a)}
 		}
 	case Apex:
 		// Nothing, and no SOA: with one for "local", nss-mdns would give up Multicast DNS altogether.
@@ -149,26 +151,36 @@ func countOPT(m *dns.Msg) (n int) {
 	return n
 }
 
+// recordType returns the type of the one record that an answer has.
+func (a Answer) recordType() uint16 {
+	if a.Addr.Is4() {
+		return dns.TypeA
+	}
+	return dns.TypeAAAA
+}
+
+// has reports whether a question of that type asks for the record.
+func (a Answer) has(questionType uint16) bool {
+	return questionType == a.recordType() || questionType == dns.TypeANY
+}
+
 // addressRecord returns the A or AAAA record of an answer.
 func addressRecord(name string, a Answer) dns.RR {
-	h := dns.RR_Header{Name: name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: uint32(a.TTL / time.Second)}
-	if a.Addr.Is4() {
+	h := dns.RR_Header{Name: name, Rrtype: a.recordType(), Class: dns.ClassINET, Ttl: uint32(a.TTL / time.Second)}
+	if h.Rrtype == dns.TypeA {
 		return &dns.A{Hdr: h, A: a.Addr.AsSlice()}
 	}
-	h.Rrtype = dns.TypeAAAA
 	return &dns.AAAA{Hdr: h, AAAA: a.Addr.AsSlice()}
 }
 
 // links knows the networks of the node's own interfaces, and looks again when what it knows is old.
 type links struct {
 	mu   sync.Mutex
-	nets []netip.Prefix
+	nets mcast.Networks
 	read time.Time
 }
 
 const linksFresh = 5 * time.Second
-
-func newLinks() *links { return &links{} }
 
 // hold reports whether an address is in one of the networks.
 func (l *links) hold(a netip.Addr) bool {
@@ -176,28 +188,10 @@ func (l *links) hold(a netip.Addr) bool {
 	defer l.mu.Unlock()
 	if now := time.Now(); now.Sub(l.read) > linksFresh {
 		if addrs, err := net.InterfaceAddrs(); err == nil {
-			l.nets, l.read = prefixesOf(addrs), now
+			l.nets, l.read = mcast.NetworksOf(addrs), now
 		}
 	}
-	return contains(l.nets, a)
-}
-
-func prefixesOf(addrs []net.Addr) (nets []netip.Prefix) {
-	for _, a := range addrs {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			nets = append(nets, p.Masked())
-		}
-	}
-	return nets
-}
-
-func contains(nets []netip.Prefix, a netip.Addr) bool {
-	for _, n := range nets {
-		if n.Contains(a) {
-			return true
-		}
-	}
-	return false
+	return l.nets.Contain(a)
 }
 
 // CheckZone returns an error if a text cannot be the name of a zone.

@@ -115,7 +115,7 @@ func TestDNSWithEDNS(t *testing.T) {
 // Strangers are refused, and cannot tell a name that opens from one that does not.
 func TestDNSStranger(t *testing.T) {
 	w := newWorld(t)
-	d := &DNS{resolver: w.Resolver, links: newLinks()}
+	d := &DNS{resolver: w.Resolver, links: new(links)}
 	stranger := Asker{Addr: netip.MustParseAddr("203.0.113.5")}
 	for _, name := range []string{w.name(t, cipher.AESUUID, addr4).String() + ".local.", "x.local.", "local."} {
 		m := d.reply(new(dns.Msg).SetQuestion(name, dns.TypeA), stranger)
@@ -134,7 +134,7 @@ func TestListenDNSTwice(t *testing.T) {
 }
 
 func TestAskerOf(t *testing.T) {
-	l := newLinks()
+	l := new(links)
 	for _, tt := range []struct {
 		from net.Addr
 		want Asker

@@ -53,7 +53,7 @@ type link struct {
 type port struct {
 	link link
 	name string
-	nets []netip.Prefix // of the interface; MDNS.mu guards it
+	nets mcast.Networks // of the interface; MDNS.mu guards it
 	v4   *ipv4.PacketConn
 	v6   *ipv6.PacketConn
 }
@@ -143,7 +143,7 @@ func (m *MDNS) rescan() error {
 		if err != nil {
 			continue
 		}
-		nets := prefixesOf(addrs)
+		nets := mcast.NetworksOf(addrs)
 		for _, v6 := range []bool{false, true} {
 			l := link{ifc.Index, v6}
 			if !slices.ContainsFunc(nets, func(n netip.Prefix) bool { return n.Addr().Is6() == v6 }) {
@@ -172,7 +172,7 @@ func (m *MDNS) rescan() error {
 }
 
 // open opens the port of a link. m.mu is held.
-func (m *MDNS) open(l link, ifc net.Interface, nets []netip.Prefix) {
+func (m *MDNS) open(l link, ifc net.Interface, nets mcast.Networks) {
 	p := &port{link: l, name: ifc.Name, nets: nets}
 	open := p.open4
 	if l.v6 {
@@ -271,7 +271,7 @@ func (p *port) readFrom(buf []byte) (int, arrival, error) {
 func (m *MDNS) handle(packet []byte, in arrival) {
 	m.mu.RLock()
 	p := m.ports[in.link]
-	var nets []netip.Prefix
+	var nets mcast.Networks
 	if p != nil {
 		nets = p.nets
 	}
@@ -281,7 +281,7 @@ func (m *MDNS) handle(packet []byte, in arrival) {
 		return
 	}
 	from := netip.AddrPortFrom(peer.AddrPort().Addr().Unmap(), peer.AddrPort().Port())
-	q := query{from: from, multicast: in.dst.IsMulticast(), onLink: contains(nets, from.Addr().WithZone(""))}
+	q := query{from: from, multicast: in.dst.IsMulticast(), onLink: nets.Contain(from.Addr().WithZone(""))}
 	for _, r := range m.resolver.replies(packet, q) {
 		if r.unicast {
 			p.write(&r, true, in.from, in.dst)

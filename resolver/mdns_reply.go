@@ -68,10 +68,9 @@ func (r *Resolver) replies(packet []byte, q query) []reply {
 		if a.Status != Answered {
 			continue
 		}
-		rr := addressRecord(ask.Name, a)
 		rep := reply{
 			name: strings.ToLower(ask.Name), answer: a, id: m.Id, ask: ask, legacy: legacy,
-			has:     ask.Qtype == rr.Header().Rrtype || ask.Qtype == dns.TypeANY,
+			has:     a.has(ask.Qtype),
 			unicast: legacy || ask.Qclass&topBit != 0 && q.onLink || !q.multicast,
 		}
 		if !rep.knownTo(&m) {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/candgw/candgw/cipher"
 	"github.com/candgw/candgw/examples/policies"
@@ -46,7 +47,6 @@ func (a *app) filter(name string, args []string, do func(*gateway.Gateway, conte
 		if request.Client, err = netip.ParseAddr(*client); err != nil {
 			return usageError("--client %q is not an IP address", *client)
 		}
-		request.Client = request.Client.Unmap().WithZone("")
 	}
 	if *suite != "" {
 		if request.Suite, err = cipher.ParseSuite(*suite); err != nil {
@@ -143,7 +143,7 @@ func (a *app) resolve(args []string) error {
 	if err != nil {
 		return err
 	}
-	opened, err := ring.Open(&o, *pwd, now())
+	opened, err := ring.Open(&o, *pwd, time.Now())
 	switch {
 	case errors.Is(err, cipher.ErrPasswordNeeded):
 		return fmt.Errorf("%w: say it with --ice-pwd", err)

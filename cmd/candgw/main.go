@@ -51,6 +51,8 @@ Exit status: 0 done, 1 refused or not found, 2 wrong use.
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
+func printUsage(w io.Writer) { fmt.Fprintf(w, usage, defaultDataDir()) }
+
 // An app is one run of the command.
 type app struct {
 	stdin          io.Reader
@@ -91,7 +93,7 @@ func (a *app) dispatch(args []string) error {
 		return err
 	}
 	if len(rest) == 0 {
-		fmt.Fprintf(a.stderr, usage, defaultDataDir())
+		printUsage(a.stderr)
 		return usageError("no command given")
 	}
 	verb, rest := rest[0], rest[1:]
@@ -111,7 +113,7 @@ func (a *app) dispatch(args []string) error {
 	case "version":
 		return a.version(rest)
 	case "help":
-		fmt.Fprintf(a.stdout, usage, defaultDataDir())
+		printUsage(a.stdout)
 		return nil
 	}
 	return usageError("there is no command %q", verb)
@@ -125,13 +127,13 @@ func (a *app) flags(name string) *flag.FlagSet {
 	return fs
 }
 
-// parse parses flags and returns what else there is. Flags may stand after arguments unless first is
-// all there is to be parsed before a command.
+// parse parses flags and returns what else there is. If they may be interspersed, flags stand after
+// arguments too; else parsing ends at the first argument, which is a command with flags of its own.
 func (a *app) parse(fs *flag.FlagSet, args []string, interspersed bool) ([]string, error) {
 	var rest []string
 	for {
 		if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintf(a.stdout, usage, defaultDataDir())
+			printUsage(a.stdout)
 			return nil, err
 		} else if err != nil {
 			return nil, usageError("%s: %w", fs.Name(), err)

@@ -25,8 +25,6 @@ import (
 	"github.com/candgw/candgw/resolver"
 )
 
-func now() time.Time { return time.Now() }
-
 const (
 	defaultDNS = "127.0.0.1:5354"
 	defaultAPI = "127.0.0.1:8480"

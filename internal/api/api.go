@@ -49,10 +49,10 @@ func Handler(c Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/encrypt", h.rewrite("encrypt", c.Gateway.Encrypt))
 	mux.HandleFunc("POST /v1/decrypt", h.rewrite("decrypt", c.Gateway.Decrypt))
-	mux.HandleFunc("/v1/encrypt", onlyPost)
-	mux.HandleFunc("/v1/decrypt", onlyPost)
+	mux.HandleFunc("/v1/encrypt", only("POST"))
+	mux.HandleFunc("/v1/decrypt", only("POST"))
 	mux.Handle("GET /metrics", c.Metrics.Handler())
-	mux.HandleFunc("/metrics", onlyGet)
+	mux.HandleFunc("/metrics", only("GET, HEAD"))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		problem(w, http.StatusNotFound, "use POST /v1/encrypt, POST /v1/decrypt, GET /healthz, GET /readyz or GET /metrics")
 	})
@@ -65,8 +65,8 @@ func Handler(c Config) http.Handler {
 		}
 		io.WriteString(w, "ready\n")
 	})
-	health.HandleFunc("/healthz", onlyGet)
-	health.HandleFunc("/readyz", onlyGet)
+	health.HandleFunc("/healthz", only("GET, HEAD"))
+	health.HandleFunc("/readyz", only("GET, HEAD"))
 	health.Handle("/", h.authorize(mux))
 	// A web page that runs on this machine must not get through: not by a request across origins, and
 	// not under a name of its own that it lets point here.
@@ -79,9 +79,12 @@ func Handler(c Config) http.Handler {
 
 type handler struct{ Config }
 
-func onlyPost(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Allow", http.MethodPost)
-	problem(w, http.StatusMethodNotAllowed, "use POST")
+// only refuses a method, and tells those that are allowed.
+func only(methods string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Allow", methods)
+		problem(w, http.StatusMethodNotAllowed, "use "+methods)
+	}
 }
 
 // checkHost refuses requests for a host name, other than localhost, that reach a loopback address. With
@@ -198,11 +201,6 @@ func (h *handler) serveRewrite(w http.ResponseWriter, r *http.Request, operation
 	}
 }
 
-func onlyGet(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Allow", "GET, HEAD")
-	problem(w, http.StatusMethodNotAllowed, "use GET")
-}
-
 // maxHeader is well below what HTTP clients take for all headers together.
 const maxHeader = 8 << 10
 
@@ -238,7 +236,7 @@ func parameters(r *http.Request, operation string, out *gateway.Request) error {
 		if err != nil {
 			return errors.New("client must be an IP address")
 		}
-		out.Client = addr.Unmap().WithZone("")
+		out.Client = addr
 	}
 	if s := query.Get("suite"); s != "" {
 		suite, err := cipher.ParseSuite(s)

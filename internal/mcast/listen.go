@@ -5,6 +5,8 @@ package mcast
 import (
 	"context"
 	"net"
+	"slices"
+	"strconv"
 	"syscall"
 )
 
@@ -32,7 +34,7 @@ func listen(network, addr string) (net.PacketConn, error) {
 		}
 		return err
 	}}
-	return lc.ListenPacket(context.Background(), network, net.JoinHostPort(addr, "5353"))
+	return lc.ListenPacket(context.Background(), network, net.JoinHostPort(addr, strconv.Itoa(Port)))
 }
 
 // Interfaces returns the interfaces that are up, speak multicast and are not loopback. If names are
@@ -45,10 +47,7 @@ func Interfaces(names []string) ([]net.Interface, error) {
 	const want = net.FlagUp | net.FlagMulticast
 	var out []net.Interface
 	for _, ifc := range all {
-		named := len(names) == 0
-		for _, n := range names {
-			named = named || n == ifc.Name
-		}
+		named := len(names) == 0 || slices.Contains(names, ifc.Name)
 		if named && ifc.Flags&want == want && ifc.Flags&net.FlagLoopback == 0 {
 			out = append(out, ifc)
 		}
