@@ -24,6 +24,10 @@ type Candidate struct {
 	// Ciphertext is the draft's extension, from the word "ciphertext" to the end of the candidate.
 	// The connection-address is then 0.0.0.0 or ::.
 	Ciphertext Span
+	// AddrType and KeyID are the extensions "addrtype" and "keyid", whatever their values, from the space
+	// before the name to the end of the value: what is left without either is still a candidate. The
+	// keyid inside Ciphertext is not meant.
+	AddrType, KeyID Span
 }
 
 // A Host is a connection-address: an address or a name.
@@ -72,28 +76,29 @@ func LooksLikeCandidate(s string) bool {
 // HidesCandidate reports whether some reader could find a candidate anywhere in s: of the words from
 // "candidate:" on the seventh, or the eighth if a space follows the colon, is "typ".
 func HidesCandidate(s string) bool {
-	if !containsPrefix(s) {
+	if !containsPrefix(s, candidatePrefix) {
 		return false
 	}
 	words := strings.Fields(s)
 	for i := range max(0, len(words)-6) {
 		typ := strings.EqualFold(words[i+6], "typ") || i+7 < len(words) && strings.EqualFold(words[i+7], "typ")
-		if typ && containsPrefix(words[i]) {
+		if typ && containsPrefix(words[i], candidatePrefix) {
 			return true
 		}
 	}
 	return false
 }
 
-// containsPrefix looks for "candidate:" in either letter case.
-func containsPrefix(s string) bool {
+// containsPrefix looks for a prefix, which ends with its only colon, anywhere in s and in either letter
+// case.
+func containsPrefix(s, prefix string) bool {
 	for at := 0; ; {
 		i := strings.IndexByte(s[at:], ':')
 		if i < 0 {
 			return false
 		}
 		at += i + 1
-		if at >= len(candidatePrefix) && strings.EqualFold(s[at-len(candidatePrefix):at], candidatePrefix) {
+		if at >= len(prefix) && strings.EqualFold(s[at-len(prefix):at], prefix) {
 			return true
 		}
 	}
@@ -154,6 +159,7 @@ func (p *parser) candidate(n int, text Span) (*Candidate, error) {
 			return broken(next + " out of place, as the value of another extension")
 		}
 		var slot *Span
+		value := w[i+1]
 		switch name {
 		case "raddr":
 			if !c.Related.Empty() {
@@ -170,13 +176,21 @@ func (p *parser) candidate(n int, text Span) (*Candidate, error) {
 			slot = &c.RelatedPort
 		case "ufrag":
 			slot = &c.Ufrag
+		case "addrtype", "keyid":
+			if containsPrefix(fields.Of(p.text), candidatePrefix) { // which may be one once these words go
+				return broken("another candidate inside it")
+			}
+			slot, value.Start = &c.AddrType, w[i].Start-1
+			if name == "keyid" {
+				slot = &c.KeyID
+			}
 		default:
 			continue
 		}
 		if !slot.Empty() {
 			return broken("two extensions " + name)
 		}
-		*slot = w[i+1]
+		*slot = value
 	}
 	return c, nil
 }

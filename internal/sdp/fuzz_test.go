@@ -1,8 +1,10 @@
 package sdp
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 // A found is what a lenient reader takes for a candidate.
@@ -82,12 +84,13 @@ func checkSpans(t *testing.T, text string, d *Description) {
 		}
 	}
 	for _, c := range d.Candidates {
-		for _, s := range []Span{c.Foundation, c.Transport, c.Host.Span, c.Port, c.Type, c.Related.Span, c.RelatedPort, c.Ufrag, c.Ciphertext} {
+		for _, s := range []Span{c.Foundation, c.Transport, c.Host.Span, c.Port, c.Type, c.Related.Span, c.RelatedPort, c.Ufrag, c.Ciphertext, c.AddrType, c.KeyID} {
 			take(s)
-			if !s.Empty() && (s.Start < c.Text.Start || s.End > c.Text.End || s.Start < c.Whole.Start || s.End > c.Whole.End) {
+			if !s.Empty() && (!within(s, c.Text) || !within(s, c.Whole)) {
 				t.Fatalf("span %v is not in its candidate %v", s, c.Text)
 			}
 		}
+		checkExtensions(t, text, &c)
 	}
 	for _, f := range d.Fields {
 		take(f.Host.Span)
@@ -98,6 +101,101 @@ func checkSpans(t *testing.T, text string, d *Description) {
 		take(s.Port)
 		take(s.Pwd)
 		take(s.Ufrag)
+	}
+	for _, id := range d.Identities {
+		take(id.Value)
+		if id.Value.Empty() || !within(id.Value, id.Whole) || strings.Contains(id.Value.Of(text), " ") {
+			t.Fatalf("assertion %v of the line %v", id.Value, id.Whole)
+		}
+	}
+}
+
+func within(s, outer Span) bool { return outer.Start <= s.Start && s.End <= outer.End }
+
+// checkExtensions takes addrtype or keyid out of a candidate, and wants the same candidate without it.
+func checkExtensions(t *testing.T, text string, c *Candidate) {
+	t.Helper()
+	parts := func(text string, c *Candidate) (out [11]string) {
+		for i, s := range []Span{c.AddrType, c.KeyID, c.Foundation, c.Transport, c.Host.Span, c.Port, c.Type,
+			c.Related.Span, c.RelatedPort, c.Ufrag, c.Ciphertext} {
+			out[i] = s.Of(text)
+		}
+		return out
+	}
+	for i, name := range []string{" addrtype ", " keyid "} {
+		want, span := parts(text, c), []Span{c.AddrType, c.KeyID}[i]
+		if want[i] == "" {
+			continue
+		}
+		if !hasPrefixFold(want[i], name) || strings.Count(want[i], " ") != 2 || len(want[i]) == len(name) {
+			t.Fatalf("extension %q, want%sand a value", want[i], name)
+		}
+		want[i] = ""
+		without := text[c.Text.Start:span.Start] + text[span.End:c.Text.End]
+		d, err := ParseCandidate(without)
+		if err != nil {
+			t.Fatalf("%q: %v", without, err)
+		}
+		if got := parts(without, &d.Candidates[0]); got != want {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// checkLines wants every key and every assertion that a lenient reader finds to be known, fingerprints
+// only where a strict one finds them, and lines that are in the text.
+func checkLines(t *testing.T, text string, d *Description) {
+	t.Helper()
+	lines := strings.Split(text, "\n")
+	var crypto, identities int
+	var media []int // lines of m=
+	for i, line := range lines {
+		line = strings.Map(func(r rune) rune { // the letters of ASCII in lower case, as readers do
+			if 'A' <= r && r <= 'Z' {
+				r += 'a' - 'A'
+			}
+			return r
+		}, line)
+		s, isAttribute := strings.CutPrefix(line, "a=")
+		name := s
+		if end := strings.IndexFunc(s, func(r rune) bool { return r == ':' || unicode.IsSpace(r) }); end >= 0 {
+			name = s[:end]
+		}
+		isKey := isAttribute && (name == "crypto" || strings.Contains(s, "inline:")) || strings.HasPrefix(line, "k=")
+		if isKey && crypto == 0 {
+			crypto = i + 1
+		}
+		if isAttribute && name == "identity" {
+			identities++
+		}
+		if strings.HasPrefix(line, "m=") {
+			media = append(media, i+1)
+		}
+	}
+	if d.CryptoLine != crypto || len(d.Identities) != identities || len(d.Sections) != len(media)+1 {
+		t.Fatalf("a key in line %d, %d assertions, %d sections; want %d, %d, %d in %q",
+			d.CryptoLine, len(d.Identities), len(d.Sections), crypto, identities, len(media)+1, text)
+	}
+	for i, s := range d.Sections[1:] {
+		if s.Line != media[i] {
+			t.Fatalf("section %d is in line %d, want %d", i+1, s.Line, media[i])
+		}
+	}
+	for i, s := range d.Sections {
+		first, last := s.Line, len(lines)
+		if i+1 < len(d.Sections) {
+			last = d.Sections[i+1].Line - 1
+		}
+		if s.Fingerprint && !strings.Contains(strings.Join(lines[first:last], "\n"), "a=fingerprint:") {
+			t.Fatalf("no fingerprint stands in section %d of %q", i, text)
+		}
+	}
+	if d.Whole != (strings.TrimSuffix(lines[0], "\r") == "v=0") {
+		t.Fatalf("whole: %v", d.Whole)
+	}
+	line := d.Unprotected(text)
+	if line != 0 && !slices.Contains(media, line) {
+		t.Fatalf("unprotected line %d, want one of %d", line, media)
 	}
 }
 
@@ -111,6 +209,10 @@ var tricks = []string{
 	"v=0\na=candidate 1 1 udp 1 10.77.1.2 1 typ host",
 	"v=0\na=candidate:1 1 udp 1 0.0.0.0 1 typ host ciphertext a raddr 10.77.1.2",
 	"v=0\na=candidate:1 1 udp 1 10.77.1.2 1 typ host x y raddr 10.77.1.2 rport 1",
+	"candidate:1 1 udp 1 x.local 1 typ host addrtype dnsipv4 keyid 0123456789abcdef ufrag a",
+	"candidate:1 1 udp 1 0.0.0.0 1 typ host KeyID 0 AddrType inipv6 ciphertext QQ== cryptoparams keyid 00 csid aes-gcm",
+	"candidate:1 1 udp 1 10.77.1.2 1 typ host x candidate:1 addrtype y 2 3 4 5 6 typ z a",
+	"v=0\nk=clear:x\na=identity:QUJD a=b\nm=audio 9 X\na=crypto :1\na=fingerprint:sha-256 AB:CD\nm=audio 0 X\na=bundle-only\n",
 }
 
 func FuzzParse(f *testing.F) {
@@ -134,6 +236,7 @@ func FuzzParse(f *testing.F) {
 			}
 			checkSpans(t, text, d)
 			checkSeen(t, text, d)
+			checkLines(t, text, d)
 			for i := range d.Sections {
 				d.Pwd(text, i)
 				d.Ufrag(text, i)

@@ -1,6 +1,7 @@
 // Package sdp finds, in a description or a fragment of one, what tells an address: candidates,
-// credentials, and the fields that repeat an address. It marks spans of the text and changes nothing,
-// so whatever a caller does not replace stays the same octet for octet.
+// credentials, and the fields that repeat an address; and what policies for sessions ask about: keys
+// in clear, fingerprints and identity assertions. It marks spans of the text and changes nothing, so
+// whatever a caller does not replace stays the same octet for octet.
 //
 // The grammar is that of RFC 8866, RFC 8839 and RFC 8840. Where a lenient reader could see a
 // candidate that a strict one does not, the text is refused: no candidate passes unseen.
@@ -13,7 +14,8 @@ import (
 	"unicode"
 )
 
-// ErrSyntax says that a text is no description, or one that a candidate could hide in.
+// ErrSyntax says that a text is no description, or one that a candidate or an identity assertion could
+// hide in.
 var ErrSyntax = errors.New("malformed")
 
 // An Error is ErrSyntax at one line. It holds nothing of the text but the names of its fields.
@@ -41,12 +43,26 @@ type Description struct {
 	Sections   []Section
 	Candidates []Candidate
 	Fields     []Field
+	Identities []Identity
+	// Whole says that the text is a whole description: its first line is v=0.
+	Whole bool
+	// CryptoLine is the first line from which some reader may take a media key in clear; 0 if there is
+	// none: a=crypto in any form (RFC 4568), another attribute with "inline:" in it, as a=crypto begins
+	// a key (a=acap of RFC 5939 may repeat one), or k= (RFC 4566, section 5.12).
+	CryptoLine int
 }
 
 // A Section is the session level or a media section.
 type Section struct {
+	Line       int  // of the m= line; 0 for the session level
 	Port       Span // of the m= line; empty for the session level
 	Ufrag, Pwd Span // as they stand in the section itself
+	// Fingerprint says that a well-formed a=fingerprint (RFC 8122, section 5) stands in the section
+	// itself.
+	Fingerprint bool
+	// BundleOnly says that a=bundle-only (RFC 9143, section 6) stands in it, in a form that some reader
+	// may take: port 0 then does not reject the section.
+	BundleOnly bool
 }
 
 // Kind says which field repeats an address.
@@ -125,8 +141,13 @@ func (p *parser) line(n int, whole, content Span, fragment bool) error {
 	case !hasPrefixFold(s, "a="+candidatePrefix) && HidesCandidate(s):
 		return &Error{n, "a candidate in a line that is not a=candidate:"}
 	}
+	if n == 1 {
+		p.desc.Whole = s == "v=0"
+	}
 	value := Span{content.Start + 2, content.End}
 	switch s[0] {
+	case 'k':
+		p.crypto(n)
 	case 'm':
 		return p.media(n, value)
 	case 'o':
@@ -179,7 +200,7 @@ func (p *parser) media(n int, value Span) error {
 	if _, ok := number(port.Of(p.text), 65535); !ok {
 		return &Error{n, "m= has a broken port"}
 	}
-	p.desc.Sections = append(p.desc.Sections, Section{Port: port})
+	p.desc.Sections = append(p.desc.Sections, Section{Line: n, Port: port})
 	return nil
 }
 
@@ -227,8 +248,17 @@ func (p *parser) attribute(n int, whole, value Span) error {
 	} else if i > 0 {
 		bare = name[:i]
 	}
+	if strings.EqualFold(bare, "crypto") || containsPrefix(s, inlinePrefix) {
+		p.crypto(n)
+	}
 	switch {
-	case !isAny(bare, "candidate", "remote-candidates", "rtcp", "ice-ufrag", "ice-pwd"):
+	case name == "fingerprint": // a form that only some readers take protects nobody from the others
+		section.Fingerprint = section.Fingerprint || isFingerprint(arg.Of(p.text))
+		return nil
+	case strings.EqualFold(bare, "bundle-only"):
+		section.BundleOnly = true
+		return nil
+	case !isAny(bare, "candidate", "remote-candidates", "rtcp", "ice-ufrag", "ice-pwd", "identity"):
 		return nil
 	case bare != name || !hasValue:
 		return &Error{n, "a=" + strings.ToLower(bare) + " wants a colon and a value"}
@@ -266,6 +296,8 @@ func (p *parser) attribute(n int, whole, value Span) error {
 		return credential(n, "ice-ufrag", &section.Ufrag, arg)
 	case "ice-pwd":
 		return credential(n, "ice-pwd", &section.Pwd, arg)
+	case "identity":
+		return p.identity(n, whole, arg)
 	}
 	return nil
 }
