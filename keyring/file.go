@@ -17,6 +17,7 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 
 	"github.com/candgw/candgw/cipher"
+	"github.com/candgw/candgw/internal/atomicfile"
 )
 
 var (
@@ -138,7 +139,7 @@ func (s *FileStore) Update(edit func(*Editor) error) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r, writeSecret(filepath.Join(s.dir, ringFile), sealed)
+	return r, atomicfile.Write(filepath.Join(s.dir, ringFile), sealed, 0o600)
 }
 
 // Follow makes the ring on disk live, and does so again whenever the file changes, until ctx ends. A
@@ -226,7 +227,7 @@ func (s *FileStore) makeKEK() error {
 	rand.Read(kek[:]) // never fails: crypto/rand
 	text := append(hex.AppendEncode(nil, kek[:]), '\n')
 	defer clear(text)
-	return writeSecret(s.kek, text)
+	return atomicfile.Write(s.kek, text, 0o600)
 }
 
 // maxSecret is longer than any ring or key.
@@ -258,40 +259,4 @@ func ReadSecret(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w: it belongs to another user", path, ErrPermissions)
 	}
 	return io.ReadAll(io.LimitReader(f, maxSecret))
-}
-
-// writeSecret replaces a file, whole or not at all, even if the machine stops in between.
-func writeSecret(path string, data []byte) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err = f.Write(data); err != nil {
-		return err
-	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	if runtime.GOOS == "windows" { // where a folder cannot be synced
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/candgw/candgw/cipher"
+	"github.com/candgw/candgw/internal/atomicfile"
 )
 
 func newStore(t testing.TB) (*FileStore, *Ring) {
@@ -249,7 +250,7 @@ func TestFollow(t *testing.T) {
 	}
 	// Another revision 2, as one makes who restores a backup and edits it.
 	good, _ := os.ReadFile(s.ringPath())
-	if err := writeSecret(s.ringPath(), old); err != nil {
+	if err := atomicfile.Write(s.ringPath(), old, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	expect(ErrRolledBack.Error())
@@ -263,7 +264,7 @@ func TestFollow(t *testing.T) {
 		raw  []byte
 		says string
 	}{{old, ErrRolledBack.Error()}, {old[:len(old)/2], ErrDamaged.Error()}, {diverged, "both are revision 2"}} {
-		if err := writeSecret(s.ringPath(), harm.raw); err != nil {
+		if err := atomicfile.Write(s.ringPath(), harm.raw, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		expect(harm.says)
@@ -272,7 +273,7 @@ func TestFollow(t *testing.T) {
 		}
 	}
 	// What kept it from being loaded passes, without the ring file itself changing.
-	if err := writeSecret(s.ringPath(), good); err != nil {
+	if err := atomicfile.Write(s.ringPath(), good, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(s.kek, 0o644); err != nil {
@@ -294,7 +295,7 @@ func TestFollow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := writeSecret(s.ringPath(), sealed); err != nil {
+	if err := atomicfile.Write(s.ringPath(), sealed, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	expect(ErrPermissions.Error())

@@ -1,0 +1,5 @@
+package atomicfile
+
+import "os"
+
+func keepOwner(*os.File, string) error { return nil }
