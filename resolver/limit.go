@@ -1,0 +1,132 @@
+package resolver
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+const (
+	// maxAskers is how many askers a limiter tells apart: 16 MiB, which the system provides as
+	// askers come.
+	maxAskers = 1 << 20
+	// askersInSet is how many askers share a place in the table.
+	askersInSet = 8
+	limitLocks  = 256
+	// longestBurst keeps sums of times far from overflow.
+	longestBurst = 365 * 24 * time.Hour
+)
+
+// A limiter limits how often each host may ask: so many times a second, so many at once. It is a
+// token bucket kept as one time (GCRA, the generic cell rate algorithm): the moment at which the
+// bucket is full again. How far that lies ahead is what the host owes.
+//
+// The table never grows. The entry of a host that owes nothing is as good as empty. When all the
+// hosts of a set owe something, a newcomer takes the place of the one that owes least: it is never
+// refused for what others did, and the loudest, who owe most, stay and are cut, whatever number of
+// forged addresses comes by. (That takes a burst of three: with less, the loudest may owe no more than
+// a newcomer.) A host that has lost its place owes nothing, so a flood that fills the whole table
+// gives hosts more than their due, never less.
+//
+// A limiter is safe for concurrent use.
+type limiter struct {
+	now   func() time.Time
+	start time.Time
+	seed  maphash.Seed // random, so that nobody can aim at the place of somebody else
+	sets  []askerSet
+	locks [limitLocks]limitLock
+}
+
+// An askerSet has an entry for each of several askers: the hash of the asker, and when its bucket is
+// full again. Entries not yet used are those of an asker of hash zero that owes nothing.
+type askerSet struct {
+	hashes [askersInSet]uint64
+	full   [askersInSet]time.Duration // since the limiter's start
+}
+
+// A limitLock guards the sets of one number, modulo [limitLocks], and is their clock.
+type limitLock struct {
+	sync.Mutex
+	last, shift time.Duration
+	_           [40]byte // a cache line for each
+}
+
+// newLimiter returns a limiter with room for size askers, to the next lower multiple of a set.
+func newLimiter(size int, now func() time.Time) *limiter {
+	return &limiter{
+		now: now, start: now(),
+		seed: maphash.MakeSeed(),
+		sets: make([]askerSet, max(size/askersInSet, 1)),
+	}
+}
+
+// allow reports whether the host of asker may ask now, and counts it if so. It may rate times a
+// second and burst times at once, each at least one. They may change from call to call: nobody owes
+// more than a burst at the rate of the day.
+func (l *limiter) allow(asker netip.Addr, rate, burst int) bool {
+	perSecond := time.Duration(rate)
+	interval := (time.Second + perSecond - 1) / perSecond // rounded up: at most rate
+	most := interval * min(time.Duration(burst), longestBurst/interval)
+
+	host := hostOf(asker)
+	hash := maphash.Bytes(l.seed, host[:])
+	n := hash % uint64(len(l.sets))
+	lock := &l.locks[n%limitLocks]
+	lock.Lock()
+	defer lock.Unlock()
+	// The clock is read under the lock, or a goroutine held up in between would have an old time.
+	now := lock.forward(l.now().Sub(l.start))
+	full := l.sets[n].find(hash)
+	owed := min(max(*full-now, 0), most)
+	ok := owed+interval <= most
+	if ok {
+		owed += interval
+	}
+	*full = now + owed
+	return ok
+}
+
+// forward returns the time of a clock that never goes back: when the one given does, no time has
+// passed, and it goes on from there. Otherwise what is owed would last until the clock is where it
+// was before. The lock is held.
+func (k *limitLock) forward(now time.Duration) time.Duration {
+	now += k.shift
+	if now < k.last {
+		k.shift += k.last - now
+		now = k.last
+	}
+	k.last = now
+	return now
+}
+
+// find returns the time in the entry of an asker; one that is not there gets the entry of the one
+// that owes least.
+func (s *askerSet) find(hash uint64) *time.Duration {
+	least := 0
+	for i, h := range s.hashes {
+		if h == hash {
+			return &s.full[i]
+		}
+		if s.full[i] < s.full[least] {
+			least = i
+		}
+	}
+	s.hashes[least], s.full[least] = hash, 0
+	return &s.full[least]
+}
+
+// hostOf returns what stands for the host of an address: all of it for IPv4, mapped or not, and the
+// /64 for IPv6, where a host takes as many addresses as it likes. All hosts of a link are in the one
+// /64 of link-local addresses, so those are whole. What is not an address is a host of its own.
+func hostOf(asker netip.Addr) [16]byte {
+	host := asker.As16()
+	switch {
+	case !asker.IsValid():
+		host[15] = 0xff // ::ff, which is in ::/64, whose hosts are all ::
+	case asker.Unmap().Is4(), asker.IsLinkLocalUnicast():
+	default:
+		clear(host[8:])
+	}
+	return host
+}
