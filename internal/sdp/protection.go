@@ -1,6 +1,7 @@
 package sdp
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -53,19 +54,38 @@ func isFingerprint(s string) bool {
 	return true
 }
 
-// Unprotected returns the line of the first media section that no fingerprint governs, neither its own
-// nor the session's; 0 if there is none. Rejected sections do not count: those with port 0, unless they
-// are bundle-only. A section is not governed by the fingerprint of another that it is bundled with, and
-// the protocol of its m= line is not looked at.
+// bundlePrefix begins the value of a=group that bundles sections: RFC 9143, section 7.
+const bundlePrefix = "BUNDLE "
+
+// Unprotected returns the line of the first media section that no fingerprint governs: its own, the
+// session's, or that of a section that it is bundled with, which alone has one for all (RFC 8829,
+// section 5.2.1). It returns 0 if there is none. Rejected sections do not count: those with port 0,
+// unless they are bundle-only. The protocol of the m= line is not looked at.
 func (d *Description) Unprotected(text string) (line int) {
 	if d.Sections[0].Fingerprint {
 		return 0
 	}
-	for _, s := range d.Sections[1:] {
+	for i := range d.Sections[1:] {
+		s := &d.Sections[1+i]
 		rejected := s.Port.Of(text) == "0" && !s.BundleOnly
-		if !rejected && !s.Fingerprint {
+		if !rejected && !s.Fingerprint && !d.bundledWithFingerprint(text, s) {
 			return s.Line
 		}
 	}
 	return 0
+}
+
+func (d *Description) bundledWithFingerprint(text string, s *Section) bool {
+	for _, b := range d.bundles {
+		mids := strings.Fields(b.Of(text))
+		if s.mid.Empty() || !slices.Contains(mids, s.mid.Of(text)) {
+			continue
+		}
+		for _, other := range d.Sections[1:] {
+			if other.Fingerprint && slices.Contains(mids, other.mid.Of(text)) {
+				return true
+			}
+		}
+	}
+	return false
 }

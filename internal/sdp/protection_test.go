@@ -51,7 +51,6 @@ func TestWhole(t *testing.T) {
 		{"another version", "v=1\n", false},
 		{"more digits", "v=00\n", false},
 		{"space after", "v=0 \n", false},
-		{"second line", "s=-\nv=0\n", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := parse(t, tt.text).Whole; got != tt.want {
@@ -78,6 +77,7 @@ func TestCryptoLine(t *testing.T) {
 		{"no colon", head + "a=crypto", 3},
 		{"space before the colon", head + "a=crypto :1" + key, 3},
 		{"space for a colon", head + "a=crypto 1" + key, 3},
+		{"MIKEY", head + "a=key-mgmt:mikey AQAFgM0XflABAAAA", 3},
 		{"tab", head + "a=crypto\t1" + key, 3},
 		{"no-break space", head + "a=crypto\u00a0:1" + key, 3},
 		{"in a capability", head + "a=acap:1 crypto:1" + key, 3},
@@ -101,6 +101,7 @@ func TestCryptoLine(t *testing.T) {
 
 func TestUnprotected(t *testing.T) {
 	const head, audio, rejected = "v=0\n", "m=audio 9 X\n", "m=audio 0 X\n"
+	const bundle = head + "a=group:BUNDLE 0 1\n"
 	for _, tt := range []struct {
 		name, text string
 		want       int
@@ -125,6 +126,14 @@ func TestUnprotected(t *testing.T) {
 		{"bundle-only, value", head + rejected + "a=bundle-only:1\n", 2},
 		{"another attribute", head + rejected + "a=bundle-only-x\n", 0},
 		{"fragment", "a=mid:0\n" + audio, 2},
+		{"bundled with one that has it", bundle + audio + "a=mid:0\n" + fingerprint + rejected + "a=mid:1\na=bundle-only\n", 0},
+		{"bundled with one that has it after it", bundle + audio + "a=mid:1\n" + audio + "a=mid:0\n" + fingerprint, 0},
+		{"bundled, none has it", bundle + audio + "a=mid:0\n" + audio + "a=mid:1\n", 3},
+		{"not in the bundle", bundle + audio + "a=mid:0\n" + fingerprint + audio + "a=mid:2\n", 6},
+		{"the other is not in the bundle", bundle + audio + "a=mid:0\n" + audio + "a=mid:2\n" + fingerprint, 3},
+		{"no mid", bundle + audio + "a=mid:0\n" + fingerprint + audio, 6},
+		{"another kind of group", head + "a=group:LS 0 1\n" + audio + "a=mid:0\n" + fingerprint + audio + "a=mid:1\n", 6},
+		{"a bundle in a section", head + audio + "a=group:BUNDLE 0 1\na=mid:0\n" + fingerprint + audio + "a=mid:1\n", 6},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := parse(t, tt.text).Unprotected(tt.text); got != tt.want {

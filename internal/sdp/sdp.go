@@ -48,8 +48,10 @@ type Description struct {
 	Whole bool
 	// CryptoLine is the first line from which some reader may take a media key in clear; 0 if there is
 	// none: a=crypto in any form (RFC 4568), another attribute with "inline:" in it, as a=crypto begins
-	// a key (a=acap of RFC 5939 may repeat one), or k= (RFC 4566, section 5.12).
+	// a key (a=acap of RFC 5939 may repeat one), a=key-mgmt (RFC 4567), or k= (RFC 4566, section 5.12).
 	CryptoLine int
+
+	bundles []Span // the identifications of the sections in each a=group:BUNDLE (RFC 9143)
 }
 
 // A Section is the session level or a media section.
@@ -63,6 +65,8 @@ type Section struct {
 	// BundleOnly says that a=bundle-only (RFC 9143, section 6) stands in it, in a form that some reader
 	// may take: port 0 then does not reject the section.
 	BundleOnly bool
+
+	mid Span // RFC 5888, section 4
 }
 
 // Kind says which field repeats an address.
@@ -136,6 +140,8 @@ func (p *parser) line(n int, whole, content Span, fragment bool) error {
 		return &Error{n, "not SDP: want a lower-case letter and '=', as in v=0"}
 	case strings.ContainsFunc(s, breaksLine):
 		return &Error{n, "a control character or another kind of line end inside the line"}
+	case n > 1 && s[0] == 'v':
+		return &Error{n, "a second description: want v=0 in the first line alone"}
 	case n == 1 && !fragment && s != "v=0":
 		return &Error{n, "not SDP: a description begins with v=0"}
 	case !hasPrefixFold(s, "a="+candidatePrefix) && HidesCandidate(s):
@@ -248,7 +254,7 @@ func (p *parser) attribute(n int, whole, value Span) error {
 	} else if i > 0 {
 		bare = name[:i]
 	}
-	if strings.EqualFold(bare, "crypto") || containsPrefix(s, inlinePrefix) {
+	if isAny(bare, "crypto", "key-mgmt") || containsPrefix(s, inlinePrefix) {
 		p.crypto(n)
 	}
 	switch {
@@ -257,6 +263,12 @@ func (p *parser) attribute(n int, whole, value Span) error {
 		return nil
 	case strings.EqualFold(bare, "bundle-only"):
 		section.BundleOnly = true
+		return nil
+	case name == "mid":
+		section.mid = arg
+		return nil
+	case name == "group" && len(p.desc.Sections) == 1 && strings.HasPrefix(arg.Of(p.text), bundlePrefix):
+		p.desc.bundles = append(p.desc.bundles, Span{arg.Start + len(bundlePrefix), arg.End})
 		return nil
 	case !isAny(bare, "candidate", "remote-candidates", "rtcp", "ice-ufrag", "ice-pwd", "identity"):
 		return nil

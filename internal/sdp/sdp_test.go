@@ -254,6 +254,7 @@ func TestBrokenDescriptions(t *testing.T) {
 		{"space before", head + " a=" + good, 5, "not SDP"},
 		{"space before =", head + "a =" + good, 5, "not SDP"},
 		{"one letter", head + "a", 5, "not SDP"},
+		{"a second description", head + "v=0\n", 5, "second description"},
 		{"text after an empty line", head + "\r\n" + "a=" + good, 6, "empty line"},
 		{"carriage return inside", head + "s=x\ra=" + good, 5, "line end"},
 		{"two carriage returns", head + "s=x\r\r\n", 5, "line end"},
