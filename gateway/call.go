@@ -17,11 +17,11 @@ import (
 	"github.com/candgw/candgw/policy"
 )
 
-// suffix is the only one that hides the address in a browser as well: docs/resolver.md.
-const suffix = ".local"
+// browserSuffix is that of the names that browsers make.
+const browserSuffix = "local"
 
-// suffixes are those that a name may carry on its way in.
-var suffixes = []string{suffix, ".encrypted"}
+// suffixes are those that a name may carry on its way in, besides those that policies write.
+var suffixes = []string{browserSuffix, "encrypted"}
 
 // A call is the state of one request.
 type call struct {
@@ -29,6 +29,7 @@ type call struct {
 	request Request
 	ring    *keyring.Ring
 	policy  *policy.Set
+	session policy.Session
 	now     time.Time
 	doc     *document
 	report  Report
@@ -38,16 +39,16 @@ type call struct {
 	foundations map[string]string     // new ones by old ones
 	concealed   map[netip.Addr]bool   // addresses of the body that must not be told
 	heads       map[head]bool         // what they begin with
-	told        map[netip.Addr]bool   // addresses that a kept candidate tells
-	related     []netip.Addr          // related addresses that were redacted
-	counted     map[sessionKey]int    // candidates of sessions that are not remembered
+	told        map[netip.Addr]bool   // addresses that a candidate tells
+	hidden      []netip.Addr          // addresses to conceal unless one does
+	counted     map[sessionKey]counts // of sessions that are not remembered
 }
 
 // enter remembers the sessions that a text begins.
 func (c *call) enter(t *text) error {
 	for i := range t.desc.Sections {
 		if ufrag, pwd := t.desc.Ufrag(t.s, i), t.desc.Pwd(t.s, i); ufrag != "" && pwd != "" {
-			c.gateway.sessions.start(c.sessionKey(ufrag), pwd, strings.HasPrefix(t.s, "v=0"))
+			c.gateway.sessions.start(c.sessionKey(ufrag), pwd, t.desc.Whole)
 		}
 	}
 	for _, cand := range t.desc.Candidates {
@@ -84,7 +85,7 @@ func agree(s string, cand *sdp.Candidate) error {
 // what makes it the origin of an address.
 func localName(host string) (string, bool) {
 	name := strings.ToLower(strings.TrimSuffix(host, "."))
-	return name, strings.HasSuffix(name, suffix)
+	return name, strings.HasSuffix(name, "."+browserSuffix)
 }
 
 // resolveNames asks for the browsers' names of the whole body at once.
@@ -100,8 +101,9 @@ func (c *call) resolveNames(ctx context.Context) {
 	asked := map[string]bool{}
 	for _, t := range c.doc.texts {
 		for i := range t.desc.Candidates {
-			name, ok := localName(t.desc.Candidates[i].Host.Of(t.s))
-			if !ok || asked[name] || len(asked) == MaxCandidates || c.isOurs(t, &t.desc.Candidates[i]) {
+			cand := &t.desc.Candidates[i]
+			name, ok := localName(cand.Host.Of(t.s))
+			if !ok || asked[name] || len(asked) == MaxCandidates || c.isOurs(t, cand) || c.decide(t, cand, netip.Addr{}).Action == policy.Drop {
 				continue
 			}
 			asked[name] = true
@@ -134,7 +136,7 @@ func (c *call) open(t *text, cand *sdp.Candidate) (netip.Addr, bool) {
 			return netip.Addr{}, false
 		}
 		cipher.ReadName(&o, e.Name.String())
-	case !readName(&o, cand.Host.Of(t.s)):
+	case !readName(&o, cand.Host.Of(t.s), suffixes...) && !readName(&o, cand.Host.Of(t.s), c.policy.Suffixes()...):
 		return netip.Addr{}, false
 	}
 	pwd, _ := c.password(t, cand)
@@ -151,12 +153,12 @@ func (c *call) open(t *text, cand *sdp.Candidate) (netip.Addr, bool) {
 // seen tells of a name, with a copy of its password: the one here is a part of the body.
 func (c *call) seen(name cipher.Name, pwd string) { c.gateway.config.Seen(name, strings.Clone(pwd)) }
 
-// readName reads an encrypted name with its suffix.
-func readName(o *cipher.Opener, host string) bool {
+// readName reads an encrypted name with one of some suffixes.
+func readName(o *cipher.Opener, host string, suffixes ...string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	for _, s := range suffixes {
-		if labels, ok := strings.CutSuffix(host, s); ok {
-			return cipher.ReadName(o, labels)
+		if labels, ok := strings.CutSuffix(host, s); ok && strings.HasSuffix(labels, ".") && cipher.ReadName(o, labels[:len(labels)-1]) {
+			return true
 		}
 	}
 	return false
@@ -196,16 +198,19 @@ func (c *call) ufragOf(t *text, cand *sdp.Candidate) string {
 	return ""
 }
 
-// count counts a candidate of a session, and returns the number that it has there.
-func (c *call) count(k sessionKey) int {
-	if n, ok := c.gateway.sessions.count(k); ok {
+// count adds to one count of a candidate's session, and returns what it is now.
+func (c *call) count(t *text, cand *sdp.Candidate, which int) int {
+	k := c.sessionKey(c.ufragOf(t, cand))
+	if n, ok := c.gateway.sessions.count(k, which); ok {
 		return n
 	}
 	if c.counted == nil {
-		c.counted = map[sessionKey]int{}
+		c.counted = map[sessionKey]counts{}
 	}
-	c.counted[k]++
-	return c.counted[k]
+	n := c.counted[k]
+	n[which]++
+	c.counted[k] = n
+	return n[which]
 }
 
 // originOf returns 16 fresh random octets for a raw address, the same for one address in one call:
@@ -223,22 +228,20 @@ func (c *call) originOf(addr netip.Addr) string {
 	return c.raw[addr]
 }
 
-// key returns the key to encrypt under.
-func (c *call) key(v policy.Verdict) (*cipher.Key, error) {
-	suite := c.request.Suite
-	if suite == 0 {
-		var err error
-		if suite, err = cipher.ParseSuite(v.Suite); err != nil {
-			return nil, err
-		}
+// nameForm returns how the policy has names written, or, if the request names a suite, how that one is.
+func (c *call) nameForm(v policy.Verdict) (policy.NameForm, cipher.Suite, error) {
+	form := v.Name
+	if suite := c.request.Suite; suite != 0 {
+		form.Extension = form.Extension && suite.NeedsPassword()
+		return form, suite, nil
 	}
-	return c.ring.Active(suite)
+	suite, err := cipher.ParseSuite(form.Suite)
+	return form, suite, err
 }
 
-// newFoundation replaces the foundation of a candidate, equal ones by equal ones. The second half of
-// the new one vouches for the first, so that it stays when the description comes by again.
-func (c *call) newFoundation(t *text, cand *sdp.Candidate, key *cipher.Key, pwd, origin string) {
-	old := cand.Foundation.Of(t.s)
+// newFoundation makes a foundation that tells nothing, equal ones of equal ones. The second half of it
+// vouches for the first, so that it stays when the description comes by again.
+func (c *call) newFoundation(old string, key *cipher.Key, pwd, origin string) string {
 	if c.foundations == nil {
 		c.foundations = map[string]string{}
 	}
@@ -246,7 +249,7 @@ func (c *call) newFoundation(t *text, cand *sdp.Candidate, key *cipher.Key, pwd,
 		half := key.Foundation(pwd, []byte(origin), old)[:8]
 		c.foundations[old] = half + vouch(key, half)
 	}
-	t.replace(cand.Foundation, c.foundations[old])
+	return c.foundations[old]
 }
 
 func vouch(key *cipher.Key, half string) string { return key.Foundation("", nil, half)[:8] }

@@ -10,7 +10,7 @@ func (c *call) decryptCandidates(t *text) {
 	for i := range t.desc.Candidates {
 		cand := &t.desc.Candidates[i]
 		r := c.decryptCandidate(t, cand)
-		r.Item, r.Line = t.item, cand.Line
+		r.locate(t, cand)
 		c.report.add(r)
 	}
 }
@@ -18,6 +18,10 @@ func (c *call) decryptCandidates(t *text) {
 func (c *call) decryptCandidate(t *text, cand *sdp.Candidate) CandidateReport {
 	if cand.Host.Addr.IsValid() && cand.Ciphertext.Empty() {
 		return CandidateReport{Result: FateKept, Reason: "it has an address"}
+	}
+	if c.session.Inbound == policy.InboundKeep {
+		kept, _ := decided(policy.Verdict{By: c.session.InboundBy}, FateKept, "")
+		return kept
 	}
 	addr, ok := c.open(t, cand)
 	switch {
@@ -29,8 +33,9 @@ func (c *call) decryptCandidate(t *text, cand *sdp.Candidate) CandidateReport {
 		return CandidateReport{Result: FateDropped, Reason: "no other host can reach an address of its kind"}
 	}
 	t.replace(cand.Host.Span, addr.String())
+	t.edits = append(t.edits, describeNoMore(cand)...)
 	if !cand.Ciphertext.Empty() {
 		t.replace(sdp.Span{Start: cand.Ciphertext.Start - 1, End: cand.Ciphertext.End}, "")
 	}
-	return CandidateReport{Result: FateDecrypted}
+	return CandidateReport{Result: FateDecrypted, By: c.session.InboundBy}
 }

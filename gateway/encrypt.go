@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/candgw/candgw/cipher"
 	"github.com/candgw/candgw/internal/sdp"
 	"github.com/candgw/candgw/policy"
 )
@@ -46,23 +47,26 @@ func (c *call) encryptCandidates() error {
 				}
 				if r.Result == FateDropped {
 					t.drop(cand)
+					c.hide(cand.Related.Addr)
 				}
-				r.Item, r.Line = t.item, cand.Line
+				r.locate(t, cand)
 				reports[i][j] = r
 			}
+		}
+		for _, addr := range c.hidden {
+			c.conceal(addr)
 		}
 	}
 	for _, r := range slices.Concat(reports...) {
 		c.report.add(r)
-	}
-	for _, addr := range c.related {
-		c.conceal(addr)
 	}
 	return nil
 }
 
 // typeOf returns the type of a candidate as policies write it.
 func typeOf(t *text, cand *sdp.Candidate) string { return strings.ToLower(cand.Type.Of(t.s)) }
+
+func transportOf(t *text, cand *sdp.Candidate) string { return strings.ToLower(cand.Transport.Of(t.s)) }
 
 func isHost(t *text, cand *sdp.Candidate) bool { return typeOf(t, cand) == hostType }
 
@@ -82,21 +86,31 @@ func refused(reason string) (CandidateReport, error) {
 	return CandidateReport{Result: FateDropped, Reason: reason, Refused: true}, nil
 }
 
-func kept(reason string) (CandidateReport, error) {
-	return CandidateReport{Result: FateKept, Reason: reason}, nil
+// decided reports what a policy did, with what there is to say besides.
+func decided(v policy.Verdict, fate Fate, besides string) (CandidateReport, error) {
+	reason := ""
+	switch {
+	case v.By == nil:
+		reason = string(fate) + ": no policy matches"
+	case besides != "":
+		reason = fmt.Sprintf("%s by %s: %s", fate, v.By.Rule(), besides)
+	case fate != FateEncrypted && fate != FateAugmented: // which need no reason
+		reason = fmt.Sprintf("%s by %s", fate, v.By.Rule())
+	}
+	return CandidateReport{Result: fate, Reason: reason, By: v.By}, nil
 }
 
 // candidateTypes are those that a policy can allow: RFC 8839, section 5.1.
-var candidateTypes = []string{hostType, "srflx", "prflx", "relay"}
+var candidateTypes = [...]string{hostType, "srflx", "prflx", "relay"}
 
 const hostType = "host"
 
 func (c *call) encryptCandidate(t *text, cand *sdp.Candidate) (CandidateReport, error) {
-	if c.count(c.sessionKey(c.ufragOf(t, cand))) > MaxCandidates {
+	if c.count(t, cand, allSeen) > MaxCandidates {
 		c.concealDropped(t, cand)
 		return refused(fmt.Sprintf("it is beyond the first %d of its session", MaxCandidates))
 	}
-	if !slices.Contains(candidateTypes, typeOf(t, cand)) {
+	if !slices.Contains(candidateTypes[:], typeOf(t, cand)) {
 		c.concealDropped(t, cand)
 		return dropped("its type is not known, so that no policy allows it")
 	}
@@ -108,29 +122,58 @@ func (c *call) encryptCandidate(t *text, cand *sdp.Candidate) (CandidateReport, 
 
 // encryptNamed is for candidates whose connection-address is a name, or stands for a ciphertext.
 func (c *call) encryptNamed(t *text, cand *sdp.Candidate) (CandidateReport, error) {
-	if c.isOurs(t, cand) {
-		// Its address is not concealed elsewhere in the body: whoever has a name could put guesses
-		// beside it, and see which one goes. The same holds for the address of a browser's name.
-		c.redactRelated(t, cand, c.decide(typeOf(t, cand), netip.Addr{}))
-		return kept("it is encrypted already")
+	ours := c.isOurs(t, cand)
+	if !ours {
+		name, ok := localName(cand.Host.Of(t.s))
+		if !ok {
+			return dropped("its address is a name that is neither a browser's nor encrypted under a key of the ring")
+		}
+		if addr, ok := c.names[name]; ok {
+			return c.encryptAddress(t, cand, addr, name)
+		}
 	}
-	name, ok := localName(cand.Host.Of(t.s))
-	if !ok {
-		return dropped("its address is a name that is neither a browser's nor encrypted under a key of the ring")
+	// The address that the policy asks for is not known, or not to be asked for: whoever has an
+	// encrypted name could put guesses beside it, and see which one goes.
+	v := c.decide(t, cand, netip.Addr{})
+	switch {
+	case v.Action == policy.Drop:
+		return decided(v, FateDropped, "")
+	case c.beyondMax(t, cand, v):
+		return decided(v, FateDropped, beyondMax(v))
 	}
-	if addr, ok := c.names[name]; ok {
-		return c.encryptAddress(t, cand, addr, name)
+	c.redactRelated(t, cand, v)
+	switch {
+	case ours:
+		return CandidateReport{Result: FateKept, Reason: "it is encrypted already", By: v.By}, nil
+	case c.gateway.config.Names == nil:
+		return CandidateReport{Result: FateUnresolved, Reason: "browsers' names are not resolved here", By: v.By}, nil
 	}
-	c.redactRelated(t, cand, c.decide(typeOf(t, cand), netip.Addr{}))
-	reason := "nobody on the client's link answered for its name"
-	if c.gateway.config.Names == nil {
-		reason = "browsers' names are not resolved here"
-	}
-	return CandidateReport{Result: FateUnresolved, Reason: reason}, nil
+	return CandidateReport{Result: FateUnresolved, Reason: "nobody on the client's link answered for its name", By: v.By}, nil
 }
 
-func (c *call) decide(candidateType string, addr netip.Addr) policy.Verdict {
-	return c.policy.DecideCandidate(policy.Candidate{Client: c.request.Client, Type: candidateType, Addr: addr})
+// decide asks the policy what becomes of a candidate, of which addr is the address.
+func (c *call) decide(t *text, cand *sdp.Candidate, addr netip.Addr) policy.Verdict {
+	return c.policy.DecideCandidate(policy.Candidate{
+		Client: c.request.Client, Origin: c.request.Origin,
+		Type: typeOf(t, cand), Transport: transportOf(t, cand), Addr: addr,
+	})
+}
+
+// tellsHosts reports whether the policy tells an address if it is a host's.
+func (c *call) tellsHosts(addr netip.Addr) bool {
+	v := c.policy.DecideCandidate(policy.Candidate{
+		Client: c.request.Client, Origin: c.request.Origin, Type: hostType, Transport: "udp", Addr: addr,
+	})
+	return v.Action.Tells()
+}
+
+// beyondMax counts a candidate that its policy lets pass, and reports whether there are too many.
+func (c *call) beyondMax(t *text, cand *sdp.Candidate, v policy.Verdict) bool {
+	return v.Max > 0 && c.count(t, cand, 1+slices.Index(candidateTypes[:], typeOf(t, cand))) > v.Max
+}
+
+func beyondMax(v policy.Verdict) string {
+	return fmt.Sprintf("%d of its type pass in a session, and this is one more", v.Max)
 }
 
 // encryptAddress is for candidates whose address is known. origin is the browser's name for it, if it
@@ -143,38 +186,45 @@ func (c *call) encryptAddress(t *text, cand *sdp.Candidate, addr netip.Addr, ori
 		}
 		return dropped("no other host can reach an address of its kind")
 	}
-	v := c.decide(typeOf(t, cand), addr)
-	switch {
-	case v.Action == policy.Drop:
-		if raw && isHost(t, cand) {
-			c.conceal(addr)
+	v := c.decide(t, cand, addr)
+	if v.Action == policy.Drop || c.beyondMax(t, cand, v) {
+		if raw {
+			c.hide(addr)
 		}
-		return dropped(decidedBy(v, "drops it"))
-	case v.Action == policy.Keep && !raw:
-		c.redactRelated(t, cand, v)
-		return kept(decidedBy(v, "keeps it: its name stays"))
-	case v.Action == policy.Keep && c.concealed[addr]:
-		return dropped("its address is that of a candidate that is concealed")
-	case v.Action == policy.Keep:
-		if c.told == nil {
-			c.told = map[netip.Addr]bool{}
+		if v.Action == policy.Drop {
+			return decided(v, FateDropped, "")
 		}
-		c.told[addr] = true
-		return c.keep(t, cand, v)
+		return decided(v, FateDropped, beyondMax(v))
 	}
-	if raw {
+	beside := v.Action == policy.Augment && t.hasRoomBeside() && !c.concealed[addr]
+	switch tells := v.Action == policy.Keep || v.Action == policy.Reveal || beside; {
+	case tells && raw && c.concealed[addr]:
+		return dropped("its address is that of a candidate that is concealed")
+	case tells && (raw || v.Action == policy.Reveal):
+		c.tell(addr)
+	case raw:
 		c.conceal(addr)
 	}
-	return c.encrypt(t, cand, v, addr, origin)
+	switch {
+	case v.Action == policy.Reveal && !raw:
+		return c.reveal(t, cand, v, addr)
+	case v.Action == policy.Keep, v.Action == policy.Reveal:
+		return c.keep(t, cand, v, raw)
+	}
+	return c.encrypt(t, cand, v, addr, origin, beside)
 }
 
-// encrypt puts a name in place of the address of a candidate.
-func (c *call) encrypt(t *text, cand *sdp.Candidate, v policy.Verdict, addr netip.Addr, origin string) (CandidateReport, error) {
+// encrypt puts a name in place of the address of a candidate, or the candidate with the name beside it.
+func (c *call) encrypt(t *text, cand *sdp.Candidate, v policy.Verdict, addr netip.Addr, origin string, beside bool) (CandidateReport, error) {
 	pwd, wrong := c.password(t, cand)
 	if wrong != "" {
 		return refused(wrong)
 	}
-	key, err := c.key(v)
+	form, suite, err := c.nameForm(v)
+	if err != nil {
+		return CandidateReport{}, err
+	}
+	key, err := c.ring.Active(suite)
 	if err != nil {
 		return CandidateReport{}, err
 	}
@@ -184,41 +234,88 @@ func (c *call) encrypt(t *text, cand *sdp.Candidate, v policy.Verdict, addr neti
 	}
 	name, err := key.Encrypt(addr, pwd, []byte(seed))
 	if err != nil { // the password was looked at, and so were addresses that no suite takes
-		return refused("the suite " + key.Suite().String() + " has no name for an address of its kind")
+		return refused("the suite " + suite.String() + " has no name for an address of its kind")
 	}
-	if key.Suite().NeedsPassword() {
+	if suite.NeedsPassword() {
 		if wrong := c.gateway.guard.admit(key, pwd, origin, addr); wrong != "" {
 			return dropped(wrong)
 		}
 		c.seen(name, pwd)
 	}
-	t.replace(cand.Host.Span, name.String()+suffix)
-	c.newFoundation(t, cand, key, pwd, seed)
+	common := len(t.edits)
+	t.replace(cand.Foundation, c.newFoundation(cand.Foundation.Of(t.s), key, pwd, seed))
 	c.redactRelated(t, cand, v)
-	return CandidateReport{Result: FateEncrypted}, nil
+	written := writeName(cand, form, key, name, addr)
+	switch {
+	case beside:
+		t.putBeside(cand, slices.Concat(t.edits[common:], written))
+		return decided(v, FateAugmented, "")
+	case v.Action == policy.Augment:
+		t.edits = append(t.edits, written...)
+		return decided(v, FateEncrypted, "there is no place for a second candidate beside it")
+	}
+	t.edits = append(t.edits, written...)
+	return decided(v, FateEncrypted, "")
+}
+
+// writeName returns the edits that write an encrypted address into a candidate.
+func writeName(cand *sdp.Candidate, form policy.NameForm, key *cipher.Key, name cipher.Name, addr netip.Addr) []edit {
+	host, extensions, means := name.String()+"."+form.Suffix, "", "dns"
+	if form.Extension {
+		host, means = "0.0.0.0", "in"
+	}
+	if form.AddrType {
+		extensions += " addrtype " + means + family(addr)
+	}
+	if form.KeyID && !form.Extension { // which names the key itself
+		extensions += " keyid " + key.ID().String()
+	}
+	if form.Extension {
+		e := cipher.Extension{Name: name, KeyID: key.ID(), Suite: key.Suite()}
+		extensions = string(e.AppendText([]byte(extensions + " ")))
+	}
+	edits := append(describeNoMore(cand), edit{cand.Host.Span, host})
+	return append(edits, edit{sdp.Span{Start: cand.Text.End, End: cand.Text.End}, extensions})
+}
+
+func family(addr netip.Addr) string {
+	if addr.Is4() {
+		return "ipv4"
+	}
+	return "ipv6"
+}
+
+// describeNoMore takes out the extensions that describe what stood in place of the address.
+func describeNoMore(cand *sdp.Candidate) []edit {
+	return []edit{{Span: cand.AddrType}, {Span: cand.KeyID}}
 }
 
 // keep passes a candidate on with its address. Unless its related address may be told, neither may
 // its foundation, which may be computed from that.
-func (c *call) keep(t *text, cand *sdp.Candidate, v policy.Verdict) (CandidateReport, error) {
-	if !v.KeepRelated && !isHost(t, cand) {
-		key, err := c.key(v)
+func (c *call) keep(t *text, cand *sdp.Candidate, v policy.Verdict, raw bool) (CandidateReport, error) {
+	if raw && !v.KeepRelated && !isHost(t, cand) {
+		_, suite, err := c.nameForm(v)
 		if err != nil {
 			return CandidateReport{}, err
 		}
-		if !isNewFoundation(key, cand.Foundation.Of(t.s)) {
-			c.newFoundation(t, cand, key, "", c.originOf(cand.Host.Addr))
+		key, err := c.ring.Active(suite)
+		if err != nil {
+			return CandidateReport{}, err
+		}
+		if old := cand.Foundation.Of(t.s); !isNewFoundation(key, old) {
+			t.replace(cand.Foundation, c.newFoundation(old, key, "", c.originOf(cand.Host.Addr)))
 		}
 	}
 	c.redactRelated(t, cand, v)
-	return kept(decidedBy(v, "keeps it"))
+	return decided(v, FateKept, "")
 }
 
-func decidedBy(v policy.Verdict, what string) string {
-	if v.Policy == "" {
-		return "no policy is for its client"
-	}
-	return "policy " + v.Policy + " " + what
+// reveal puts an address in place of a browser's name for it.
+func (c *call) reveal(t *text, cand *sdp.Candidate, v policy.Verdict, addr netip.Addr) (CandidateReport, error) {
+	t.replace(cand.Host.Span, addr.String())
+	t.edits = append(t.edits, describeNoMore(cand)...)
+	c.redactRelated(t, cand, v)
+	return decided(v, FateRevealed, "")
 }
 
 // concealDropped conceals the address of a candidate that is dropped before any policy was asked: it may
@@ -228,8 +325,8 @@ func (c *call) concealDropped(t *text, cand *sdp.Candidate) {
 	if !policy.Reachable(addr) {
 		return
 	}
-	mayBeHost := isHost(t, cand) || !slices.Contains(candidateTypes, typeOf(t, cand))
-	if mayBeHost && c.decide(hostType, addr).Action != policy.Keep {
+	mayBeHost := isHost(t, cand) || !slices.Contains(candidateTypes[:], typeOf(t, cand))
+	if mayBeHost && !c.tellsHosts(addr) {
 		c.conceal(addr)
 	}
 }
@@ -246,4 +343,19 @@ func (c *call) conceal(addr netip.Addr) {
 	c.concealed[addr] = true
 	c.heads[headOf(addr.String())] = true
 	c.heads[head{0, ':'}] = true // of an IPv4-mapped one
+}
+
+// hide conceals an address once it is known which addresses are told.
+func (c *call) hide(addr netip.Addr) {
+	if addr.IsValid() {
+		c.hidden = append(c.hidden, addr)
+	}
+}
+
+// tell says that a candidate tells an address.
+func (c *call) tell(addr netip.Addr) {
+	if c.told == nil {
+		c.told = map[netip.Addr]bool{}
+	}
+	c.told[addr] = true
 }

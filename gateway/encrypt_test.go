@@ -286,7 +286,7 @@ func TestFates(t *testing.T) {
 		{"multicast", host("224.0.0.251"), FateDropped, "no other host", false},
 		{"multicast, IPv6", host("ff02::fb"), FateDropped, "no other host", false},
 		{"broadcast", host("255.255.255.255"), FateDropped, "no other host", false},
-		{"srflx", srflx, FateKept, "policy default keeps", false},
+		{"srflx", srflx, FateKept, `kept by policy "default", candidate "srflx"`, false},
 		{"unknown type", strings.Replace(srflx, "srflx", "teapot", 1), FateDropped, "type is not known", false},
 		{"unknown type, name", strings.Replace(host("nobody.local"), "host", "teapot", 1), FateDropped, "type is not known", false},
 		{"browser's name", host("884bd1f6-e28c-4b96-a9b8-90941f7bc52c.local"), FateEncrypted, "", false},
@@ -336,7 +336,7 @@ func TestPolicyDecides(t *testing.T) {
 	}
 	// A client that no policy is for.
 	r, err := s.Encrypt(context.Background(), Request{Body: []byte(body), Format: SDP})
-	if err != nil || r.Report.Dropped != 3 || r.Report.Candidates[0].Reason != "no policy is for its client" {
+	if err != nil || r.Report.Dropped != 2 || r.Report.Kept != 1 || r.Report.Candidates[0].Reason != "dropped: no policy matches" {
 		t.Errorf("%v, %+v", err, r)
 	}
 	// The client's address as a dual-stack socket tells it.

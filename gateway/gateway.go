@@ -6,6 +6,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,9 @@ var (
 	// ErrNothingLeft says that the body was one candidate, or a fragment of nothing else, and that it
 	// was dropped: there is nothing to pass on. The report has the reason.
 	ErrNothingLeft = errors.New("the candidate is not passed on")
+	// ErrRefused says that a description does not satisfy the session block of its policy. The error is
+	// a *[Refusal].
+	ErrRefused = errors.New("a policy refuses the description")
 )
 
 // A Format is what kind of body a request has.
@@ -49,6 +53,20 @@ const (
 	JSON
 )
 
+// FormatOf guesses the format of a body: what is neither JSON nor begins like a fragment is a
+// description, or an error if it is none.
+func FormatOf(body []byte) Format {
+	switch trimmed := bytes.TrimSpace(body); {
+	case len(trimmed) == 0:
+		return SDP
+	case bytes.IndexByte([]byte(`{["`), trimmed[0]) >= 0, string(trimmed) == "null":
+		return JSON
+	case bytes.HasPrefix(trimmed, []byte("a=")), bytes.HasPrefix(trimmed, []byte("m=")):
+		return Fragment
+	}
+	return SDP
+}
+
 // A Request is one body and what is known about it.
 type Request struct {
 	Body   []byte
@@ -56,6 +74,8 @@ type Request struct {
 	// Client is the address of the endpoint that the body comes from (Encrypt) or goes to (Decrypt);
 	// not valid where it is not known.
 	Client netip.Addr
+	// Origin is that of the web page whose signaling it is, empty where that is not known.
+	Origin policy.Origin
 	// Suite, unless it is 0, is used in place of the one that the policy names.
 	Suite cipher.Suite
 }
@@ -113,16 +133,17 @@ func New(config Config) *Gateway {
 	return &Gateway{config, newSessions(maxSessions, config.Now), newGuard(maxSessions, config.Now)}
 }
 
-// Encrypt conceals the addresses in a body that an endpoint sends. The error is [ErrTooLarge],
-// [ErrMalformed], [ErrNothingLeft] (with a result), or [keyring.ErrNoActiveKey]; with an error nothing
-// is to be passed on.
+// Encrypt does with a body that an endpoint sends as the policy for the endpoint says: by default, it
+// conceals the addresses in it. The error is [ErrTooLarge], [ErrMalformed], [ErrRefused],
+// [ErrNothingLeft] (with a result), or [keyring.ErrNoActiveKey]; with an error nothing is to be passed on.
 func (g *Gateway) Encrypt(ctx context.Context, r Request) (*Result, error) {
 	return g.rewrite(r, func(c *call) error { return c.encryptBody(ctx) })
 }
 
-// Decrypt puts addresses in place of the names in a body, for an endpoint that resolves none. Names
-// that do not open stay as they are; a candidate whose name opens to an address that no other host can
-// reach is dropped. The error is [ErrTooLarge], [ErrMalformed] or [ErrNothingLeft] (with a result).
+// Decrypt puts addresses in place of the names in a body, for an endpoint that resolves none, unless the
+// policy for the endpoint keeps them. Names that do not open stay as they are; a candidate whose name
+// opens to an address that no other host can reach is dropped. The error is [ErrTooLarge],
+// [ErrMalformed], [ErrRefused] or [ErrNothingLeft] (with a result).
 func (g *Gateway) Decrypt(_ context.Context, r Request) (*Result, error) {
 	return g.rewrite(r, func(c *call) error {
 		for _, t := range c.doc.texts {
@@ -164,7 +185,13 @@ func (g *Gateway) begin(r Request) (*call, error) {
 	}
 	r.Client = r.Client.Unmap().WithZone("")
 	c := &call{gateway: g, request: r, ring: g.config.Ring(), policy: g.config.Policy(), now: g.config.Now(), doc: doc}
+	c.session = c.policy.DecideSession(r.Client, r.Origin)
 	c.report.Candidates = []CandidateReport{}
+	for _, t := range doc.texts {
+		if err := c.satisfies(t); err != nil {
+			return nil, err
+		}
+	}
 	for _, t := range doc.texts {
 		if err := c.enter(t); err != nil {
 			return nil, err

@@ -26,6 +26,9 @@ type text struct {
 	// gone says that a single candidate was dropped.
 	gone  bool
 	edits []edit
+	keep  []sdp.Span // what is to stay even if it tells a concealed address
+	// beside, unless it is empty, is another single candidate to put beside the text.
+	beside string
 	// element is the innermost element of an array that the text is in; it may go with the text.
 	element *element
 	// top says that the text is the whole body, or a member of the object that is.

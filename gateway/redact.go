@@ -21,12 +21,14 @@ func nowhere(h sdp.Host) string {
 
 // redactRelated takes the related address out of a candidate: RFC 8839, section 5.1.
 func (c *call) redactRelated(t *text, cand *sdp.Candidate, v policy.Verdict) {
-	if v.KeepRelated || cand.Related.Empty() || cand.Related.Addr.IsValid() && cand.Related.Addr.IsUnspecified() {
+	if v.KeepRelated {
+		t.keep = append(t.keep, cand.Related.Span)
 		return
 	}
-	if cand.Related.Addr.IsValid() {
-		c.related = append(c.related, cand.Related.Addr)
+	if cand.Related.Empty() || cand.Related.Addr.IsValid() && cand.Related.Addr.IsUnspecified() {
+		return
 	}
+	c.hide(cand.Related.Addr)
 	t.replace(cand.Related.Span, nowhere(cand.Related))
 	if !cand.RelatedPort.Empty() {
 		t.replace(cand.RelatedPort, discardPort)
@@ -85,7 +87,7 @@ func (c *call) tells(t *text, f *sdp.Field) bool {
 	case c.concealed[addr] && addr.IsValid():
 		return true
 	}
-	if c.decide(hostType, addr).Action == policy.Keep {
+	if c.tellsHosts(addr) {
 		return false
 	}
 	// An endpoint that does ICE does not need its address here; one that does not, does, if it is

@@ -1,8 +1,19 @@
 package gateway
 
+import (
+	"fmt"
+
+	"github.com/candgw/candgw/internal/sdp"
+	"github.com/candgw/candgw/policy"
+)
+
 // A Report is what became of a body. It holds no address and no name.
 type Report struct {
 	Encrypted int `json:"encrypted"`
+	// Augmented counts candidates that stay beside an encrypted one, Revealed browsers' names that
+	// became addresses.
+	Augmented int `json:"augmented,omitempty"`
+	Revealed  int `json:"revealed,omitempty"`
 	// Decrypted counts names that became addresses; always 0 when encrypting.
 	Decrypted int `json:"decrypted,omitempty"`
 	Kept      int `json:"kept"`
@@ -10,7 +21,9 @@ type Report struct {
 	// Redacted counts fields other than candidates' own addresses that no longer tell one.
 	Redacted int `json:"redacted"`
 	// Unresolved counts browsers' names that nobody answered for; they stay as they were.
-	Unresolved int               `json:"unresolved"`
+	Unresolved int `json:"unresolved"`
+	// Assertions counts identity assertions that were taken out.
+	Assertions int               `json:"assertions,omitempty"`
 	Candidates []CandidateReport `json:"candidates"`
 }
 
@@ -24,6 +37,24 @@ type CandidateReport struct {
 	Reason string `json:"reason"`
 	// Refused says that the candidate was dropped because the input is wrong, not by a policy.
 	Refused bool `json:"-"`
+	// Type and Transport are those of the candidate, in lower case.
+	Type, Transport string `json:"-"`
+	// By is the part of a policy that decided; nil where none was asked, or none matches.
+	By *policy.Place `json:"-"`
+}
+
+func (c *CandidateReport) locate(t *text, cand *sdp.Candidate) {
+	c.Item, c.Line, c.Type, c.Transport = t.item, cand.Line, typeOf(t, cand), transportOf(t, cand)
+}
+
+// Where tells which candidate of a body it is.
+func (c *CandidateReport) Where() string { return where(c.Item, c.Line) }
+
+func where(item, line int) string {
+	if item == 0 {
+		return fmt.Sprintf("line %d", line)
+	}
+	return fmt.Sprintf("item %d of the JSON, line %d", item, line)
 }
 
 // A Fate is one of the things that become of a candidate.
@@ -31,6 +62,8 @@ type Fate string
 
 const (
 	FateEncrypted  Fate = "encrypted"
+	FateAugmented  Fate = "augmented"
+	FateRevealed   Fate = "revealed"
 	FateDecrypted  Fate = "decrypted"
 	FateKept       Fate = "kept"
 	FateDropped    Fate = "dropped"
@@ -41,6 +74,10 @@ func (r *Report) add(c CandidateReport) {
 	switch c.Result {
 	case FateEncrypted:
 		r.Encrypted++
+	case FateAugmented:
+		r.Augmented++
+	case FateRevealed:
+		r.Revealed++
 	case FateDecrypted:
 		r.Decrypted++
 	case FateKept:

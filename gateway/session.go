@@ -33,10 +33,17 @@ type sessionKey struct {
 }
 
 type session struct {
-	pwd        string
-	candidates int // seen since the last description
-	expires    time.Time
+	pwd     string
+	counts  counts
+	expires time.Time
 }
+
+// counts are numbers of candidates since the last description of a session: of all that were seen, and,
+// by type, of those that a policy with a bound lets pass.
+type counts [1 + len(candidateTypes)]int
+
+// allSeen is the index of the first count; those by type follow it.
+const allSeen = 0
 
 func newSessions(size int, now func() time.Time) *sessions {
 	return &sessions{lru: newLRU[sessionKey, session](size), now: now}
@@ -62,7 +69,7 @@ func (s *sessions) start(k sessionKey, pwd string, whole bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if old, ok := s.get(k); ok && !whole && old.pwd == pwd {
-		v.candidates = old.candidates
+		v.counts = old.counts
 	}
 	s.put(k, v)
 }
@@ -75,17 +82,17 @@ func (s *sessions) pwd(k sessionKey) string {
 	return v.pwd
 }
 
-// count counts a candidate of a session, and returns the number that it has there.
-func (s *sessions) count(k sessionKey) (n int, ok bool) {
+// count adds to one count of a session, and returns what it is now.
+func (s *sessions) count(k sessionKey, which int) (n int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v, ok := s.get(k)
 	if !ok {
 		return 0, false
 	}
-	v.candidates++
+	v.counts[which]++
 	s.put(k, v)
-	return v.candidates, true
+	return v.counts[which], true
 }
 
 func (s *sessions) get(k sessionKey) (session, bool) {

@@ -19,7 +19,7 @@ func (c *call) sweep(t *text) {
 	if len(c.concealed) == 0 {
 		return
 	}
-	var decided []sdp.Span
+	decided := t.keep
 	for _, e := range t.edits {
 		decided = append(decided, e.Span)
 	}

@@ -30,12 +30,15 @@ const (
 	Revoked
 	// Denied lookups are those that no policy allows.
 	Denied
+	// Limited lookups are those of an asker that asks more often than its policy allows.
+	Limited
 	// Answered lookups have an address.
 	Answered
 )
 
 var statusNames = [...]string{
-	Foreign: "foreign", Apex: "apex", Unopened: "unopened", Revoked: "revoked", Denied: "denied", Answered: "answered",
+	Foreign: "foreign", Apex: "apex", Unopened: "unopened", Revoked: "revoked", Denied: "denied",
+	Limited: "limited", Answered: "answered",
 }
 
 // String returns the status as it stands in metrics.
@@ -80,6 +83,7 @@ type Resolver struct {
 	config  Config
 	zones   []string // lower case, with a dot before and none after
 	seen    *seenNames
+	limiter *limiter
 	openers sync.Pool
 }
 
@@ -94,7 +98,7 @@ func New(config Config) *Resolver {
 	if config.Metrics == nil {
 		config.Metrics = noMetrics{}
 	}
-	r := &Resolver{config: config, seen: newSeenNames(config.Now)}
+	r := &Resolver{config: config, seen: newSeenNames(config.Now), limiter: newLimiter(maxAskers, config.Now)}
 	for _, z := range config.Zones {
 		r.zones = append(r.zones, "."+strings.ToLower(strings.Trim(z, ".")))
 	}
@@ -117,19 +121,28 @@ func (r *Resolver) Resolve(name string, asker Asker) Answer {
 		return Answer{Status: status}
 	}
 	asker.Addr = asker.Addr.Unmap().WithZone("")
-	set := r.config.Policy()
+	may := r.config.Policy().DecideAsker(asker.Addr, asker.OnLink)
 	switch {
-	case !set.MayAsk(asker.Addr, asker.OnLink):
+	case !may.Allow:
 		return Answer{Status: Denied} // whatever the name: not even that it opens is told
 	case status == Apex:
 		return Answer{Status: status}
 	}
+	o := r.openers.Get().(*cipher.Opener)
+	defer r.openers.Put(o)
+	// A name of another form costs nothing, and is often another host's: it does not count.
+	if !cipher.ReadName(o, labels) {
+		return Answer{Status: Unopened}
+	}
+	if may.Rate > 0 && !r.limiter.allow(asker.Addr, may.Rate, may.Burst) {
+		return Answer{Status: Limited}
+	}
 	now := r.config.Now()
-	opened, status := r.open(labels, now)
+	opened, status := r.open(o, now)
 	if status != Answered {
 		return Answer{Status: status}
 	}
-	decision := set.DecideLookup(policy.Lookup{Asker: asker.Addr, OnLink: asker.OnLink, Addr: opened.Addr})
+	decision := may.Answer(opened.Addr)
 	if !decision.Allow || !policy.Reachable(opened.Addr) {
 		return Answer{Status: Denied}
 	}
@@ -153,12 +166,7 @@ func (r *Resolver) inZone(name string) (labels string, status Status) {
 	return "", Foreign
 }
 
-func (r *Resolver) open(labels string, now time.Time) (keyring.Opened, Status) {
-	o := r.openers.Get().(*cipher.Opener)
-	defer r.openers.Put(o)
-	if !cipher.ReadName(o, labels) {
-		return keyring.Opened{}, Unopened
-	}
+func (r *Resolver) open(o *cipher.Opener, now time.Time) (keyring.Opened, Status) {
 	ring := r.config.Ring()
 	opened, err := ring.Open(o, "", now)
 	if errors.Is(err, cipher.ErrPasswordNeeded) {

@@ -46,7 +46,7 @@ func newWorld(t testing.TB, zones ...string) *world {
 		}
 	}
 	w.setRing(t, e)
-	set, err := policy.Load(policy.Source{Name: "default.hcl", Text: policies.Default})
+	set, err := new(policy.Loader).Load(policy.Source{Name: "default.hcl", Text: policies.Default})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestResolveUnreachable(t *testing.T) {
 // Policy is asked again once the address is known.
 func TestResolveAddressesOfPolicy(t *testing.T) {
 	w := newWorld(t)
-	set, err := policy.Load(policy.Source{Name: "test.hcl", Text: []byte("policy \"a\" {\n resolve {\n addresses = [\"10.77.0.0/16\"]\n ttl = \"30s\"\n}\n}")})
+	set, err := new(policy.Loader).Load(policy.Source{Name: "test.hcl", Text: []byte("policy \"a\" {\n resolve {\n addresses = [\"10.77.0.0/16\"]\n ttl = \"30s\"\n}\n}")})
 	if err != nil {
 		t.Fatal(err)
 	}

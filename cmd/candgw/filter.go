@@ -1,18 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/candgw/candgw/cipher"
-	"github.com/candgw/candgw/examples/policies"
 	"github.com/candgw/candgw/gateway"
 	"github.com/candgw/candgw/keyring"
 	"github.com/candgw/candgw/policy"
@@ -32,7 +29,8 @@ func (a *app) decrypt(args []string) error {
 // filter reads a body from standard input and writes what do makes of it to standard output.
 func (a *app) filter(name string, args []string, do func(*gateway.Gateway, context.Context, gateway.Request) (*gateway.Result, error)) error {
 	fs := a.flags(name)
-	client, report := fs.String("client", "", ""), fs.String("report", "", "")
+	client, origin, report := fs.String("client", "", ""), fs.String("origin", "", ""), fs.String("report", "", "")
+	policies := a.policyFlags(fs)
 	suite, interfaces := new(string), new(string)
 	if name == "encrypt" {
 		fs.StringVar(suite, "suite", "", "")
@@ -43,10 +41,11 @@ func (a *app) filter(name string, args []string, do func(*gateway.Gateway, conte
 	}
 	var request gateway.Request
 	var err error
-	if *client != "" {
-		if request.Client, err = netip.ParseAddr(*client); err != nil {
-			return usageError("--client %q is not an IP address", *client)
-		}
+	if request.Client, err = addressFlag("client", *client); err != nil {
+		return err
+	}
+	if request.Origin, err = originFlag(*origin); err != nil {
+		return err
 	}
 	if *suite != "" {
 		if request.Suite, err = cipher.ParseSuite(*suite); err != nil {
@@ -60,18 +59,17 @@ func (a *app) filter(name string, args []string, do func(*gateway.Gateway, conte
 	if err != nil {
 		return err
 	}
-	set, err := defaultPolicy()
+	current, _, err := policies.open()
 	if err != nil {
 		return err
 	}
-	// One octet more than is allowed, so that the gateway sees that it is too long.
-	if request.Body, err = io.ReadAll(io.LimitReader(a.stdin, gateway.MaxBody+1)); err != nil {
+	if request.Body, err = readBody(a.stdin); err != nil {
 		return err
 	}
-	request.Format = formatOf(request.Body)
+	request.Format = gateway.FormatOf(request.Body)
 	config := gateway.Config{
 		Ring:   func() *keyring.Ring { return ring },
-		Policy: func() *policy.Set { return set },
+		Policy: current,
 	}
 	if *interfaces != noInterface {
 		names := gateway.NewLinkNames(splitList(*interfaces))
@@ -104,28 +102,10 @@ func (a *app) report(name string, result *gateway.Result, asJSON bool) error {
 	}
 	if !asJSON {
 		for _, c := range refused {
-			where := fmt.Sprintf("line %d", c.Line)
-			if c.Item > 0 {
-				where = fmt.Sprintf("item %d of the JSON, %s", c.Item, where)
-			}
-			fmt.Fprintf(a.stderr, "candgw: %s: %s: the candidate is dropped: %s\n", name, where, c.Reason)
+			fmt.Fprintf(a.stderr, "candgw: %s: %s: the candidate is dropped: %s\n", name, c.Where(), c.Reason)
 		}
 	}
 	return errSilent
-}
-
-// formatOf guesses the kind of a body: what is neither JSON nor begins like a fragment is a
-// description, and an error if it is none.
-func formatOf(body []byte) gateway.Format {
-	switch trimmed := bytes.TrimLeft(body, " \t\r\n"); {
-	case len(trimmed) == 0:
-		return gateway.SDP
-	case bytes.IndexByte([]byte(`{["`), trimmed[0]) >= 0, string(bytes.TrimSpace(trimmed)) == "null":
-		return gateway.JSON
-	case bytes.HasPrefix(trimmed, []byte("a=")), bytes.HasPrefix(trimmed, []byte("m=")):
-		return gateway.Fragment
-	}
-	return gateway.SDP
 }
 
 func (a *app) resolve(args []string) error {
@@ -168,27 +148,27 @@ func readName(o *cipher.Opener, name string) bool {
 	return true
 }
 
-func (a *app) policy(args []string) error {
-	args, err := a.parse(a.flags("policy"), args, false)
+// addressFlag reads the address in a flag, not valid if that is not given.
+func addressFlag(name, value string) (netip.Addr, error) {
+	if value == "" {
+		return netip.Addr{}, nil
+	}
+	addr, err := netip.ParseAddr(value)
 	if err != nil {
-		return err
+		return addr, usageError("--%s %q is not an IP address", name, value)
 	}
-	if len(args) == 0 || args[0] != "check" {
-		return usageError("policy wants check")
-	}
-	files, err := a.parse(a.flags("policy check"), args[1:], true)
-	if err != nil {
-		return err
-	}
-	if len(files) == 0 {
-		return usageError("policy check wants files")
-	}
-	_, err = policy.LoadFiles(files...)
-	return err
+	return addr, nil
 }
 
-func defaultPolicy() (*policy.Set, error) {
-	return policy.Load(policy.Source{Name: "default.hcl", Text: policies.Default})
+func originFlag(value string) (policy.Origin, error) {
+	if value == "" {
+		return "", nil
+	}
+	origin, err := policy.ParseOrigin(value)
+	if err != nil {
+		return "", usageError("--origin %q is %w", value, err)
+	}
+	return origin, nil
 }
 
 // splitList splits at commas and spaces; it returns nil for an empty text.

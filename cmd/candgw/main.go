@@ -20,11 +20,12 @@ answers DNS and mDNS lookups of these names inside the enterprise.
 
 Usage:
 
-    candgw serve [--dns ADDR] [--api ADDR] [--api-token-file FILE]
+    candgw serve [--policy PATH] [--dns ADDR] [--api ADDR] [--api-token-file FILE]
                  [--mdns-interface IF,...] [--zone ZONE,...]
-    candgw encrypt [--client ADDR] [--suite S] [--report json]
-                   [--mdns-interface IF,...] < offer.sdp
-    candgw decrypt [--client ADDR] [--report json] < offer.sdp
+    candgw encrypt [--policy PATH] [--client ADDR] [--origin URL] [--suite S]
+                   [--report json] [--mdns-interface IF,...] < offer.sdp
+    candgw decrypt [--policy PATH] [--client ADDR] [--origin URL]
+                   [--report json] < offer.sdp
     candgw resolve NAME [--ice-pwd PWD]
     candgw keys init
     candgw keys generate [--suite S] [--state standby|active]
@@ -32,13 +33,20 @@ Usage:
     candgw keys list [--json]
     candgw keys activate ID
     candgw keys export ID --reveal
-    candgw policy check FILE...
+    candgw policy check PATH... [--json]
+    candgw policy explain [--policy PATH] [--client ADDR] [--origin URL] < offer.sdp
+    candgw policy explain [--policy PATH] --lookup ADDR --from ADDR [--on-link]
+    candgw policy fmt [--check] [--diff] PATH...
+    candgw policy test PATH... [-v]
     candgw version
 
 Every command takes --data-dir DIR, the folder that holds the key ring; else it
 is $CANDGW_DATA_DIR, or %s.
 $CANDGW_KEK_FILE names the file of the key that the ring is sealed with; else it
 is the file kek in the data folder.
+
+Policies are a file, or a folder of files *.hcl and *.hcl.json; without --policy
+they are built in. With --allow-env they may read the environment.
 
 The interface "none" switches Multicast DNS off; by default it is spoken on all.
 

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -42,6 +43,10 @@ type server struct {
 	metrics *metrics.Set
 	store   *keyring.FileStore
 	live    keyring.Live
+	policy  func() *policy.Set
+	files   *policy.Files // nil for the policies that are built in
+	trouble atomic.Value  // what is wrong with the policies on disk, "" if nothing is
+	reload  chan os.Signal
 	dns     *resolver.DNS
 	mdns    *resolver.MDNS
 	names   *gateway.LinkNames
@@ -51,6 +56,7 @@ type server struct {
 
 type serveFlags struct {
 	dns, api, tokenFile, interfaces, zones string
+	policies                               *policyFlags
 }
 
 func (a *app) serve(args []string) error {
@@ -61,6 +67,7 @@ func (a *app) serve(args []string) error {
 	fs.StringVar(&f.tokenFile, "api-token-file", "", "")
 	fs.StringVar(&f.interfaces, "mdns-interface", "", "")
 	fs.StringVar(&f.zones, "zone", "local", "")
+	f.policies = a.policyFlags(fs)
 	if _, err := a.arguments(fs, args); err != nil {
 		return err
 	}
@@ -75,7 +82,9 @@ func (a *app) serve(args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	s := &server{log: slog.New(slog.NewTextHandler(a.stderr, nil)), metrics: metrics.New(), store: a.store()}
+	s := &server{log: slog.New(slog.NewTextHandler(a.stderr, nil)), metrics: metrics.New(), store: a.store(), reload: make(chan os.Signal, 1)}
+	signal.Notify(s.reload, syscall.SIGHUP)
+	defer signal.Stop(s.reload)
 	if err := s.openRing(a.dataDir); err != nil {
 		return err
 	}
@@ -140,13 +149,13 @@ func (s *server) loaded(r *keyring.Ring) {
 
 // open opens every socket and puts the parts together.
 func (s *server) open(f serveFlags, token string) error {
-	set, err := defaultPolicy()
-	if err != nil {
+	var err error
+	if s.policy, s.files, err = f.policies.open(); err != nil {
 		return err
 	}
-	current := func() *policy.Set { return set }
-	res := resolver.New(resolver.Config{Ring: s.live.Load, Policy: current, Zones: splitList(f.zones), Metrics: s.metrics})
-	config := gateway.Config{Ring: s.live.Load, Policy: current, Seen: res.Remember}
+	s.policiesLoaded(s.policy())
+	res := resolver.New(resolver.Config{Ring: s.live.Load, Policy: s.policy, Zones: splitList(f.zones), Metrics: s.metrics})
+	config := gateway.Config{Ring: s.live.Load, Policy: s.policy, Seen: res.Remember}
 	if f.interfaces != noInterface {
 		s.names = gateway.NewLinkNames(splitList(f.interfaces))
 		config.Names = s.names
@@ -161,9 +170,28 @@ func (s *server) open(f serveFlags, token string) error {
 		return fmt.Errorf("--api: %w", err)
 	}
 	s.api = netutil.LimitListener(s.api, maxConnections)
-	s.handler = api.Handler(api.Config{Gateway: gateway.New(config), Metrics: s.metrics, Ready: s.ready, Token: token, Log: s.log})
+	s.handler = api.Handler(api.Config{
+		Gateway: gateway.New(config), Metrics: s.metrics, Ready: s.ready, Trouble: s.lastTrouble, Token: token, Log: s.log,
+	})
 	return nil
 }
+
+func (s *server) policiesLoaded(set *policy.Set) {
+	s.metrics.PoliciesLoaded(set.Len())
+	s.trouble.Store("")
+	for _, w := range set.Warnings() {
+		s.log.Warn("a policy looks mistaken; 'candgw policy check' says more", "place", w.Place(), "summary", w.Summary)
+	}
+	s.log.Info("policies in use", "policies", set.Len())
+}
+
+func (s *server) policiesFailed(err error) {
+	s.metrics.PoliciesFailed()
+	s.trouble.Store("the policies on disk are not in use, because of a mistake in them: see the log")
+	s.log.Error("the policies on disk are not taken into use; the last good ones stay", "error", err)
+}
+
+func (s *server) lastTrouble() string { return s.trouble.Load().(string) }
 
 func (s *server) linkFailed(interfaceName string, err error) {
 	s.log.Error("no Multicast DNS on an interface", "interface", interfaceName, "error", err)
@@ -197,6 +225,12 @@ func (s *server) run(ctx context.Context) error {
 			s.metrics.RingFailed()
 			s.log.Error("the key ring on disk is not taken into use; the last good one stays", "error", err)
 		})
+		return nil
+	})
+	part(func() error {
+		if s.files != nil {
+			s.files.Follow(ctx, reloadEvery, s.reload, s.policiesLoaded, s.policiesFailed)
+		}
 		return nil
 	})
 	part(func() error { return s.dns.Serve(ctx) })

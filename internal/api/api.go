@@ -20,6 +20,7 @@ import (
 	"github.com/candgw/candgw/cipher"
 	"github.com/candgw/candgw/gateway"
 	"github.com/candgw/candgw/keyring"
+	"github.com/candgw/candgw/policy"
 )
 
 // ReportHeader carries the report of a request as one line of JSON.
@@ -38,6 +39,8 @@ type Config struct {
 	Metrics Metrics
 	// Ready returns why the process cannot serve yet, or nil.
 	Ready func() error
+	// Trouble returns what is wrong though the process serves, or "". Anybody may read it.
+	Trouble func() string
 	// Token, if it is not empty, must come with every request but those for health.
 	Token string
 	Log   *slog.Logger
@@ -64,6 +67,9 @@ func Handler(c Config) http.Handler {
 			return
 		}
 		io.WriteString(w, "ready\n")
+		if trouble := c.Trouble(); trouble != "" {
+			io.WriteString(w, trouble+"\n")
+		}
 	})
 	health.HandleFunc("/healthz", only("GET, HEAD"))
 	health.HandleFunc("/readyz", only("GET, HEAD"))
@@ -193,6 +199,8 @@ func (h *handler) serveRewrite(w http.ResponseWriter, r *http.Request, operation
 		w.WriteHeader(http.StatusNoContent)
 	case errors.Is(err, gateway.ErrMalformed):
 		problem(w, http.StatusBadRequest, err.Error())
+	case errors.Is(err, gateway.ErrRefused):
+		problem(w, http.StatusUnprocessableEntity, err.Error())
 	case errors.Is(err, keyring.ErrNoActiveKey):
 		problem(w, http.StatusServiceUnavailable, err.Error())
 	default:
@@ -217,7 +225,7 @@ func header(r gateway.Report) string {
 	return string(line)
 }
 
-// parameters reads client=, and for encrypt suite=, into a request.
+// parameters reads client= and origin=, and for encrypt suite=, into a request.
 func parameters(r *http.Request, operation string, out *gateway.Request) error {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -227,8 +235,8 @@ func parameters(r *http.Request, operation string, out *gateway.Request) error {
 		if len(values) > 1 {
 			return fmt.Errorf("the parameter %q is there twice", name)
 		}
-		if name != "client" && (name != "suite" || operation != "encrypt") {
-			return fmt.Errorf("%s has no parameter %q: use client, and for encrypt suite", operation, name)
+		if name != "client" && name != "origin" && (name != "suite" || operation != "encrypt") {
+			return fmt.Errorf("%s has no parameter %q: use client and origin, and for encrypt suite", operation, name)
 		}
 	}
 	if s := query.Get("client"); s != "" {
@@ -237,6 +245,11 @@ func parameters(r *http.Request, operation string, out *gateway.Request) error {
 			return errors.New("client must be an IP address")
 		}
 		out.Client = addr
+	}
+	if s := query.Get("origin"); s != "" {
+		if out.Origin, err = policy.ParseOrigin(s); err != nil {
+			return fmt.Errorf("origin is %w", err)
+		}
 	}
 	if s := query.Get("suite"); s != "" {
 		suite, err := cipher.ParseSuite(s)

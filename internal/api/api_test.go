@@ -38,13 +38,13 @@ func serve(t *testing.T, token string, notReady error) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := policy.Load(policy.Source{Name: "default.hcl", Text: policies.Default})
+	set, err := new(policy.Loader).Load(policy.Source{Name: "default.hcl", Text: policies.Default})
 	if err != nil {
 		t.Fatal(err)
 	}
 	g := gateway.New(gateway.Config{Ring: func() *keyring.Ring { return ring }, Policy: func() *policy.Set { return set }})
 	s := httptest.NewServer(api.Handler(api.Config{
-		Gateway: g, Metrics: metrics.New(), Ready: func() error { return notReady }, Token: token, Log: slog.New(slog.DiscardHandler),
+		Gateway: g, Metrics: metrics.New(), Ready: func() error { return notReady }, Trouble: func() string { return "" }, Token: token, Log: slog.New(slog.DiscardHandler),
 	}))
 	t.Cleanup(s.Close)
 	return s
@@ -176,7 +176,7 @@ func TestProblems(t *testing.T) {
 		{"no type", "POST", "/v1/decrypt", "", raw, nil, 415, "Content-Type must be"},
 		{"client is no address", "POST", "/v1/encrypt?client=me", sdpType, raw, nil, 400, "client must be an IP address"},
 		{"unknown suite", "POST", "/v1/encrypt?suite=rot13", sdpType, raw, nil, 400, "aes-gcm"},
-		{"unknown parameter", "POST", "/v1/encrypt?clinet=10.0.0.1", sdpType, raw, nil, 400, "use client, and for encrypt suite"},
+		{"unknown parameter", "POST", "/v1/encrypt?clinet=10.0.0.1", sdpType, raw, nil, 400, "use client and origin, and for encrypt suite"},
 		{"suite to decrypt", "POST", "/v1/decrypt?suite=aes-gcm", sdpType, raw, nil, 400, "decrypt has no parameter"},
 		{"wrong method for health", "POST", "/healthz", "", "", nil, 405, "use GET"},
 		{"wrong method for metrics", "POST", "/metrics", "", "", nil, 405, "use GET"},

@@ -16,10 +16,11 @@ var rules = map[string][]string{
 	// Pure: an address and a key in, a name out. Anybody can audit it by itself.
 	"cipher": {"golang.org/x/crypto"},
 	// Keys are kept apart from what is done with them; the lock of the folder is flock's.
-	"keyring": {module + "cipher", "golang.org/x/crypto", "golang.org/x/sys", "github.com/gofrs/flock"},
+	"keyring": {module + "cipher", module + "internal/atomicfile", "golang.org/x/crypto", "golang.org/x/sys", "github.com/gofrs/flock"},
 	// What a policy decides must not depend on ciphers, sockets or sessions. The rest is what HCL needs.
 	"policy": {"github.com/hashicorp/hcl/v2", "github.com/zclconf/go-cty", "github.com/agext/levenshtein",
-		"github.com/apparentlymart/go-textseg", "github.com/mitchellh/go-wordwrap", "github.com/google/go-cmp", "golang.org/x/text"},
+		"github.com/apparentlymart/go-textseg", "github.com/apparentlymart/go-cidr", "github.com/gaissmai/bart",
+		"github.com/mitchellh/go-wordwrap", "github.com/google/go-cmp", "golang.org/x/text"},
 	// A grammar and nothing else.
 	"internal/sdp": {},
 	// The signaling side knows nothing of lookups.
@@ -28,6 +29,8 @@ var rules = map[string][]string{
 	"resolver": {module + "internal/mcast", module + "policy", module + "keyring", "*"},
 	// Sockets, for both of these.
 	"internal/mcast": {"golang.org/x/sys"},
+	// Replaces files, and knows nothing of what is in them.
+	"internal/atomicfile": {},
 }
 
 func TestImports(t *testing.T) {
@@ -61,7 +64,7 @@ func closure(allowed []string) []string {
 
 // Nothing imports the two sides but what stands above them.
 func TestWhoImportsTheSides(t *testing.T) {
-	above := []string{module + "cmd/candgw", module + "internal/api", module + "internal/metrics"}
+	above := []string{module + "cmd/candgw", module + "internal/api", module + "internal/metrics", module + "internal/policytest"}
 	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", module+"...").Output()
 	if err != nil {
 		t.Fatal(err)

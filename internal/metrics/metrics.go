@@ -22,6 +22,9 @@ type Set struct {
 	requests       *prometheus.CounterVec
 	ringRevision   prometheus.Gauge
 	reloadFailures prometheus.Counter
+	policies       prometheus.Gauge
+	policyCurrent  prometheus.Gauge
+	policyFailures prometheus.Counter
 }
 
 // New returns metrics at zero.
@@ -43,8 +46,18 @@ func New() *Set {
 		reloadFailures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "candgw_keyring_reload_failures_total", Help: "Key rings on disk that could not be taken into use.",
 		}),
+		policies: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "candgw_policies", Help: "Policies in use.",
+		}),
+		policyCurrent: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "candgw_policy_last_reload_successful", Help: "1 if the policies on disk are those in use, 0 if they could not be taken into use.",
+		}),
+		policyFailures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "candgw_policy_reload_failures_total", Help: "Policies on disk that could not be taken into use.",
+		}),
 	}
 	s.registry.MustRegister(s.lookups, s.candidates, s.requests, s.ringRevision, s.reloadFailures,
+		s.policies, s.policyCurrent, s.policyFailures,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return s
 }
@@ -71,6 +84,18 @@ func (s *Set) RingLoaded(revision uint64) { s.ringRevision.Set(float64(revision)
 
 // RingFailed counts a key ring that could not be taken into use.
 func (s *Set) RingFailed() { s.reloadFailures.Inc() }
+
+// PoliciesLoaded tells how many policies are in use.
+func (s *Set) PoliciesLoaded(n int) {
+	s.policies.Set(float64(n))
+	s.policyCurrent.Set(1)
+}
+
+// PoliciesFailed counts policies that could not be taken into use.
+func (s *Set) PoliciesFailed() {
+	s.policyCurrent.Set(0)
+	s.policyFailures.Inc()
+}
 
 // Handler serves the metrics in the formats of Prometheus.
 func (s *Set) Handler() http.Handler {
