@@ -47,6 +47,9 @@ func (r *reader) compile() *Set {
 		if suffix := p.unknown.Name.Suffix; !slices.Contains(s.suffixes, suffix) {
 			s.suffixes = append(s.suffixes, suffix)
 		}
+		if suite := p.unknown.Name.Suite; !slices.Contains(s.suites, suite) {
+			s.suites = append(s.suites, suite)
+		}
 	}
 	signaling, atOrigins, lookups, unused := newReach(len(r.rules)), newReach(len(r.rules)), newReach(len(r.rules)), newReach(len(r.rules))
 	s.signals = byOrigin{tableOf(anywhere, signaling), map[Origin]*firstMatch{}}
@@ -231,13 +234,13 @@ func (r *reader) warnOfReach(signaling, lookups *reach) {
 		case !signaling.decides[number]:
 			r.warn(p.at, "Policy is never reached", r.whyNever(number, signaling, !p.anyClient && len(p.clients) == 0 || !p.anyOrigin && len(p.origins) == 0)+" Move it up, or leave it out.")
 		case p.anyOrigin:
-			r.warnOfShadow(number, signaling, p.at)
+			r.warnOfShadow(number, signaling)
 		}
 		switch {
 		case answers && !lookups.decides[number]:
 			r.warn(p.resolveAt, "Lookups are never reached", r.whyNever(number, lookups, !p.anyAsker && len(p.askers) == 0)+" Move the policy up, or leave resolve out.")
 		case answers && p.ownAskers:
-			r.warnOfShadow(number, lookups, p.resolveAt)
+			r.warnOfShadow(number, lookups)
 		}
 	}
 }
@@ -255,18 +258,19 @@ func (r *reader) whyNever(number index, found *reach, nobody bool) string {
 	return "For everyone that it is for a policy before it decides."
 }
 
-// warnOfShadow warns of a network for which a policy is written, and another one decides.
-func (r *reader) warnOfShadow(number index, found *reach, at hcl.Range) {
+// warnOfShadow warns of a network for which a policy is written, and another one decides. Of networks that
+// have a name, which come all together, and of everyone, some may well be another policy's.
+func (r *reader) warnOfShadow(number index, found *reach) {
 	shadow, ok := found.shadows[number]
-	if !ok {
+	n := shadow.network
+	if !ok || n.at == (hcl.Range{}) || !n.literal && isNamed(n.Prefix) {
 		return
-	}
-	if !shadow.network.IsValid() {
-		return
-	}
-	if shadow.network.at.Filename != "" {
-		at = shadow.network.at
 	}
 	by := r.rules[shadow.by-1]
-	r.warn(at, "Policies overlap", fmt.Sprintf("For %v a policy before this one decides, as %q does (%s:%d). Move this one up, or leave the network out.", shadow.network.Prefix, by.name, by.at.Filename, by.at.Start.Line))
+	r.warn(n.at, "Policies overlap", fmt.Sprintf("For %v a policy before this one decides, as %q does (%s:%d). Move this one up, or leave the network out.", n.Prefix, by.name, by.at.Filename, by.at.Start.Line))
+}
+
+// isNamed reports whether a network is one of those that have a name in policies.
+func isNamed(n netip.Prefix) bool {
+	return slices.Contains(privateNetworks, n.String()) || slices.Contains(loopbackNetworks, n.String())
 }

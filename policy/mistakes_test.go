@@ -275,3 +275,12 @@ func write(t testing.TB, path, text string) {
 		t.Fatal(err)
 	}
 }
+
+func readText(t testing.TB, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

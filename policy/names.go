@@ -35,6 +35,7 @@ type reader struct {
 	lists  map[string]cty.Value // by path
 	looks  look                 // at these files
 	local  map[string]*local
+	tables map[string]networks // of locals
 	// partial says that some file could not be read.
 	partial bool
 
@@ -49,6 +50,7 @@ func newReader(getenv func(string) (string, bool)) *reader {
 		lists:    map[string]cty.Value{},
 		looks:    look{},
 		local:    map[string]*local{},
+		tables:   map[string]networks{},
 		names:    map[string]hcl.Range{},
 	}
 	r.eval = &hcl.EvalContext{
@@ -266,7 +268,7 @@ func (r *reader) readLines(path string, text []byte) cty.Value {
 			r.fail(place, wrong, detail)
 		} else {
 			items = append(items, p.String())
-			list = append(list, writtenNetwork{p, place})
+			list = append(list, writtenNetwork{p, place, true})
 		}
 	}
 	r.warnTwice(list)

@@ -198,6 +198,7 @@ type Set struct {
 	ownLinks index      // the first policy that lets hosts on own links ask
 
 	suffixes []string
+	suites   []string
 	warnings []Problem
 }
 
@@ -228,6 +229,9 @@ func (s *Set) Warnings() []Problem { return s.warnings }
 
 // Suffixes returns the suffixes that the policies write names with, each once. The slice is the set's own.
 func (s *Set) Suffixes() []string { return s.suffixes }
+
+// Suites returns the suites that the policies encrypt under, each once. The slice is the set's own.
+func (s *Set) Suites() []string { return s.suites }
 
 // DecideCandidate returns the verdict of the first policy for the candidate's client and origin.
 func (s *Set) DecideCandidate(c Candidate) Verdict {

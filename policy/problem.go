@@ -136,20 +136,50 @@ func (p *problems) sorted() []Problem {
 	return out
 }
 
-const textWidth = 100
+const (
+	textWidth = 100
+	// longestLine is how many octets of a file are shown with one problem; a file may be one line.
+	longestLine = 2000
+)
 
 func (p *problems) render(d *hcl.Diagnostic) string {
-	var text strings.Builder
-	if d.Subject.Start.Line == 0 { // there is no line to show
-		severity := "Error"
-		if d.Severity == hcl.DiagWarning {
-			severity = "Warning"
-		}
-		fmt.Fprintf(&text, "%s: %s\n\n  in %s\n\n%s", severity, d.Summary, d.Subject.Filename, d.Detail)
-		return text.String()
+	shown, file := p.excerpt(d)
+	if file != nil {
+		var text strings.Builder
+		hcl.NewDiagnosticTextWriter(&text, map[string]*hcl.File{d.Subject.Filename: file}, textWidth, false).WriteDiagnostic(shown)
+		return strings.TrimRight(text.String(), "\n")
 	}
-	hcl.NewDiagnosticTextWriter(&text, p.files, textWidth, false).WriteDiagnostic(d)
-	return strings.TrimRight(text.String(), "\n")
+	severity, place := "Error", "in "+d.Subject.Filename
+	if d.Severity == hcl.DiagWarning {
+		severity = "Warning"
+	}
+	if d.Subject.Start.Line > 0 {
+		place = fmt.Sprintf("on %s line %d, column %d", d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column)
+	}
+	return fmt.Sprintf("%s: %s\n\n  %s\n\n%s", severity, d.Summary, place, d.Detail)
+}
+
+// excerpt returns a diagnostic with a file of only the lines that it shows, at their numbers: its writer
+// goes through all of a file each time. The file is nil if there is no line to show.
+func (p *problems) excerpt(d *hcl.Diagnostic) (*hcl.Diagnostic, *hcl.File) {
+	file, at := p.files[d.Subject.Filename], *d.Subject
+	if file == nil || at.Start.Line == 0 || at.Start.Byte > at.End.Byte || at.End.Byte > len(file.Bytes) {
+		return nil, nil
+	}
+	start := bytes.LastIndexByte(file.Bytes[:at.Start.Byte], '\n') + 1
+	end := len(file.Bytes)
+	if i := bytes.IndexByte(file.Bytes[at.End.Byte:], '\n'); i >= 0 {
+		end = at.End.Byte + i
+	}
+	if end-start > longestLine {
+		return nil, nil
+	}
+	before := at.Start.Line - 1
+	at.Start.Byte += before - start
+	at.End.Byte += before - start
+	shown := *d
+	shown.Subject, shown.Context = &at, nil
+	return &shown, &hcl.File{Bytes: append(bytes.Repeat([]byte("\n"), before), file.Bytes[start:end]...)}
 }
 
 // choice tells which words there are, and the nearest to what was written.

@@ -164,21 +164,24 @@ type writtenList []writtenNetwork
 
 type writtenNetwork struct {
 	netip.Prefix
-	at hcl.Range
+	at      hcl.Range
+	literal bool // written out there
 }
 
 // networks evaluates an attribute that must be a list of networks.
 func (r *reader) networks(a *hcl.Attribute) writtenList {
-	var out writtenList
-	for _, e := range r.list(a, "networks", "10.0.0.0/8") {
+	list := r.list(a, "networks", "10.0.0.0/8")
+	out := make(writtenList, 0, len(list))
+	literal := isLiteral(a.Expr)
+	for _, e := range list {
 		p, wrong, detail := parseNetwork(e.text)
 		if wrong != "" {
 			r.fail(e.at, wrong, detail)
 			continue
 		}
-		out = append(out, writtenNetwork{p, e.at})
+		out = append(out, writtenNetwork{p, e.at, literal})
 	}
-	if isLiteral(a.Expr) {
+	if literal {
 		r.warnTwice(out)
 	}
 	return out
@@ -189,7 +192,20 @@ func (r *reader) optionalNetworks(a *hcl.Attribute) networks {
 	if a == nil {
 		return networks{}
 	}
-	return r.networks(a).compile()
+	local := ""
+	if t, diags := hcl.AbsTraversalForExpr(a.Expr); !diags.HasErrors() && len(t) == 2 {
+		for _, l := range localsOf(a.Expr) {
+			local = l.name
+		}
+	}
+	if n, ok := r.tables[local]; ok {
+		return n
+	}
+	n := r.networks(a).compile()
+	if local != "" && !r.diags.HasErrors() {
+		r.tables[local] = n
+	}
+	return n
 }
 
 func (l writtenList) compile() networks {
@@ -219,7 +235,7 @@ func (r *reader) coveredTwice(e hcl.Expression, v cty.Value) {
 	for i, item := range v.AsValueSlice() {
 		if i < len(places) && !item.IsNull() && item.Type() == cty.String {
 			if p, wrong, _ := parseNetwork(item.AsString()); wrong == "" {
-				list = append(list, writtenNetwork{p, places[i].Range()})
+				list = append(list, writtenNetwork{p, places[i].Range(), true})
 			}
 		}
 	}
