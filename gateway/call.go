@@ -230,7 +230,7 @@ func (c *call) originOf(addr netip.Addr) string {
 
 // nameForm returns how the policy has names written, or, if the request names a suite, how that one is.
 func (c *call) nameForm(v policy.Verdict) (policy.NameForm, cipher.Suite, error) {
-	form := v.Name
+	form := *v.Name
 	if suite := c.request.Suite; suite != 0 {
 		form.Extension = form.Extension && suite.NeedsPassword()
 		return form, suite, nil

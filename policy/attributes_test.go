@@ -83,8 +83,10 @@ func TestCandidateAttributes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			v := load(t, "policy \"p\" { # 1\n"+tt.body+"\n clients = [\"10.0.0.0/8\"]\n}").DecideCandidate(tt.of)
 			checkPlace(t, v.By, tt.by, tt.line)
-			tt.want.Name = plainName
-			if v.By = nil; v != tt.want {
+			if *v.Name != plainName {
+				t.Errorf("written as %+v", v.Name)
+			}
+			if v.By, v.Name = nil, nil; v != tt.want {
 				t.Errorf("got %+v, want %+v", v, tt.want)
 			}
 		})
@@ -116,7 +118,7 @@ func TestNameAttributes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			set := load(t, "policy \"p\" {\n"+tt.body+"\ncandidate \"host\" { addresses = [\"10.0.0.0/8\"] }\n}")
 			for _, addr := range []string{"10.0.0.1", "192.0.2.1"} {
-				if v := set.DecideCandidate(policy.Candidate{Type: "host", Addr: ip(addr)}); v.Name != tt.want {
+				if v := set.DecideCandidate(policy.Candidate{Type: "host", Addr: ip(addr)}); *v.Name != tt.want {
 					t.Errorf("got %+v, want %+v", v.Name, tt.want)
 				}
 			}

@@ -282,7 +282,7 @@ func defaultAction(candidateType string, host Action) Action {
 	return Keep
 }
 
-func (r *reader) candidate(out *parsed, c *candidateHCL, name NameForm) candidateRule {
+func (r *reader) candidate(out *parsed, c *candidateHCL, name *NameForm) candidateRule {
 	block := fmt.Sprintf("candidate %q", c.Type)
 	v := Verdict{Action: defaultAction(c.Type, Encrypt), Name: name, By: out.placeOf(block, c.Range, c.Action)}
 	if c.Action != nil {
@@ -320,10 +320,10 @@ func (r *reader) candidate(out *parsed, c *candidateHCL, name NameForm) candidat
 	}
 }
 
-func (r *reader) nameForm(b *nameHCL) NameForm {
+func (r *reader) nameForm(b *nameHCL) *NameForm {
 	n := defaultName
 	if b == nil {
-		return n
+		return &n
 	}
 	if b.Suite != nil {
 		n.Suite = r.oneOf(b.Suite, suites)
@@ -348,7 +348,7 @@ func (r *reader) nameForm(b *nameHCL) NameForm {
 		n.AddrType = n.AddrType || e == "addrtype"
 		n.KeyID = n.KeyID || e == "keyid"
 	}
-	return n
+	return &n
 }
 
 func (r *reader) suffix(a *hcl.Attribute) string {

@@ -94,8 +94,8 @@ type Verdict struct {
 	KeepRelated bool
 	// Max is how many candidates of its type pass in one session; 0 sets no bound.
 	Max int
-	// Name is how to write an encrypted one.
-	Name NameForm
+	// Name is how to write an encrypted one; nil in the zero Verdict. It is the set's own.
+	Name *NameForm
 	// By is what decided; nil where no policy matches.
 	By *Place
 }
@@ -239,7 +239,7 @@ func (s *Set) DecideCandidate(c Candidate) Verdict {
 	i := s.signals.find(c.Client, c.Origin)
 	switch {
 	case i == none && t > 0:
-		return Verdict{Action: Keep, Name: defaultName}
+		return Verdict{Action: Keep, Name: &defaultName}
 	case i == none:
 		return Verdict{}
 	case t < 0:

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -132,7 +133,8 @@ func worst(errs []error) error {
 	return silent
 }
 
-// checkPath reads policies, and the tests beside them; it returns the warnings.
+// checkPath reads policies, and the tests beside them; it returns the warnings, and the mistakes in
+// the tests.
 func checkPath(loader *policy.Loader, path string) ([]policy.Problem, error) {
 	if policy.IsTest(path) {
 		_, err := policytest.Load(path)
@@ -146,12 +148,17 @@ func checkPath(loader *policy.Loader, path string) ([]policy.Problem, error) {
 	if err != nil && !errors.Is(err, policytest.ErrNoTests) {
 		return set.Warnings(), err
 	}
+	found := slices.Clone(set.Warnings())
+	var failed []error
 	for _, test := range tests {
-		if _, err := policytest.Load(test); err != nil {
-			return set.Warnings(), err
+		_, err := policytest.Load(test)
+		var invalid *policy.Invalid
+		if errors.As(err, &invalid) {
+			found, err = append(found, invalid.Problems...), errSilent
 		}
+		failed = append(failed, err)
 	}
-	return set.Warnings(), nil
+	return found, worst(failed)
 }
 
 // policyExplain tells what the policies do with each candidate of a body, or with a lookup, and which
@@ -184,6 +191,8 @@ func (a *app) policyExplain(args []string) error {
 	switch {
 	case *lookup == "" && (*from != "" || *onLink):
 		return usageError("--from and --on-link are for --lookup")
+	case *lookup != "" && *from == "":
+		return usageError("say with --from who looks up %s", *lookup)
 	case *lookup != "" && (*client != "" || *origin != ""):
 		return usageError("--client and --origin are for signaling; who looks up is said with --from")
 	}
@@ -235,23 +244,19 @@ func (a *app) explainBody(set *policy.Set, request gateway.Request) error {
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	for _, c := range result.Report.Candidates {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", c.Where(), c.Type, c.Transport, c.Result, explanation(&c))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", c.Where(), c.Type, c.Transport, c.Result, policytest.Explain(&c))
 	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	session := set.DecideSession(request.Client, request.Origin)
 	if n := result.Report.Assertions; n > 0 {
-		fmt.Fprintf(w, "identity assertions taken out: %d\t\t\t\t%v\n", n, set.DecideSession(request.Client, request.Origin).Identity.By)
+		fmt.Fprintf(a.stdout, "identity assertions taken out: %d: %v\n", n, session.Identity.By)
 	}
-	return w.Flush()
-}
-
-// explanation tells what decided on a candidate, and what else there is to say of it.
-func explanation(c *gateway.CandidateReport) string {
-	if c.Reason == "" || strings.HasPrefix(c.Reason, string(c.Result)) && !strings.Contains(c.Reason, c.By.Rule()+": ") {
-		return c.By.String()
+	if session.InboundBy == nil && !request.Client.IsValid() {
+		fmt.Fprintln(a.stderr, "candgw: no policy is for a client of whom nothing is known: say with --client who sends this")
 	}
-	if c.By == nil {
-		return c.Reason
-	}
-	return fmt.Sprintf("%v: %s", c.By, strings.TrimPrefix(c.Reason, fmt.Sprintf("%s by %s: ", c.Result, c.By.Rule())))
+	return nil
 }
 
 // readBody reads one octet more than is allowed, so that the gateway sees a body that is too long.
@@ -271,8 +276,18 @@ func (a *app) policyTest(args []string) error {
 		return usageError("policy test wants files or folders of policies")
 	}
 	var failed []error
+	tested := map[string]bool{}
 	for _, path := range paths {
-		failed = append(failed, a.testPath(p.loader(), path, *verbose))
+		if policy.IsTest(path) { // as *.hcl has it on a command line
+			if path, err = policytest.Tested(path); err != nil {
+				failed = append(failed, err)
+				continue
+			}
+		}
+		if path = filepath.Clean(path); !tested[path] {
+			tested[path] = true
+			failed = append(failed, a.testPath(p.loader(), path, *verbose))
+		}
 	}
 	return worst(failed)
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -47,6 +48,7 @@ type server struct {
 	files   *policy.Files // nil for the policies that are built in
 	trouble atomic.Value  // what is wrong with the policies on disk, "" if nothing is
 	reload  chan os.Signal
+	zones   []string
 	dns     *resolver.DNS
 	mdns    *resolver.MDNS
 	names   *gateway.LinkNames
@@ -153,8 +155,9 @@ func (s *server) open(f serveFlags, token string) error {
 	if s.policy, s.files, err = f.policies.open(); err != nil {
 		return err
 	}
+	s.zones = splitList(f.zones)
 	s.policiesLoaded(s.policy())
-	res := resolver.New(resolver.Config{Ring: s.live.Load, Policy: s.policy, Zones: splitList(f.zones), Metrics: s.metrics})
+	res := resolver.New(resolver.Config{Ring: s.live.Load, Policy: s.policy, Zones: s.zones, Metrics: s.metrics})
 	config := gateway.Config{Ring: s.live.Load, Policy: s.policy, Seen: res.Remember}
 	if f.interfaces != noInterface {
 		s.names = gateway.NewLinkNames(splitList(f.interfaces))
@@ -182,6 +185,11 @@ func (s *server) policiesLoaded(set *policy.Set) {
 	for _, w := range set.Warnings() {
 		s.log.Warn("a policy looks mistaken; 'candgw policy check' says more", "place", w.Place(), "summary", w.Summary)
 	}
+	for _, suffix := range set.Suffixes() {
+		if !slices.ContainsFunc(s.zones, func(z string) bool { return strings.EqualFold(strings.Trim(z, "."), suffix) }) {
+			s.log.Warn("policies write names that this node does not answer for: add the suffix to --zone", "suffix", suffix)
+		}
+	}
 	s.log.Info("policies in use", "policies", set.Len())
 }
 
@@ -197,10 +205,18 @@ func (s *server) linkFailed(interfaceName string, err error) {
 	s.log.Error("no Multicast DNS on an interface", "interface", interfaceName, "error", err)
 }
 
-// ready returns why nothing can be encrypted, if so.
+// ready returns why something that the policies ask for cannot be encrypted, if so.
 func (s *server) ready() error {
-	_, err := s.live.Load().Active(cipher.AESUUID)
-	return err
+	for _, name := range s.policy().Suites() {
+		suite, err := cipher.ParseSuite(name)
+		if err != nil {
+			return err
+		}
+		if _, err := s.live.Load().Active(suite); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // run serves until ctx ends or a part of it fails.

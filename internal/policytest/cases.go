@@ -14,7 +14,9 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/gohcl"
 	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
 	"github.com/zclconf/go-cty/cty/function"
+	"github.com/zclconf/go-cty/cty/gocty"
 
 	"github.com/candgw/candgw/gateway"
 	"github.com/candgw/candgw/policy"
@@ -38,33 +40,49 @@ type caseHCL struct {
 	From        *hcl.Attribute `hcl:"from,optional"`
 	OnLink      *hcl.Attribute `hcl:"on_link,optional"`
 
-	Expect expectHCL `hcl:"expect,block"`
+	Expect []expectHCL `hcl:"expect,block"`
 }
 
-// expectHCL is what a case expects; what is unset may be anything.
 type expectHCL struct {
 	Range hcl.Range `hcl:",def_range"`
 
 	Result *hcl.Attribute `hcl:"result,optional"`
-	Policy *string        `hcl:"policy,optional"`
-	By     *string        `hcl:"by,optional"`
+	Policy *hcl.Attribute `hcl:"policy,optional"`
+	By     *hcl.Attribute `hcl:"by,optional"`
 
-	Contains []string `hcl:"contains,optional"`
-	Lacks    []string `hcl:"lacks,optional"`
+	Contains *hcl.Attribute `hcl:"contains,optional"`
+	Lacks    *hcl.Attribute `hcl:"lacks,optional"`
 
-	Encrypted  *int `hcl:"encrypted,optional"`
-	Augmented  *int `hcl:"augmented,optional"`
-	Revealed   *int `hcl:"revealed,optional"`
-	Decrypted  *int `hcl:"decrypted,optional"`
-	Kept       *int `hcl:"kept,optional"`
-	Dropped    *int `hcl:"dropped,optional"`
-	Redacted   *int `hcl:"redacted,optional"`
-	Unresolved *int `hcl:"unresolved,optional"`
-	Assertions *int `hcl:"assertions,optional"`
+	Encrypted  *hcl.Attribute `hcl:"encrypted,optional"`
+	Augmented  *hcl.Attribute `hcl:"augmented,optional"`
+	Revealed   *hcl.Attribute `hcl:"revealed,optional"`
+	Decrypted  *hcl.Attribute `hcl:"decrypted,optional"`
+	Kept       *hcl.Attribute `hcl:"kept,optional"`
+	Dropped    *hcl.Attribute `hcl:"dropped,optional"`
+	Redacted   *hcl.Attribute `hcl:"redacted,optional"`
+	Unresolved *hcl.Attribute `hcl:"unresolved,optional"`
+	Assertions *hcl.Attribute `hcl:"assertions,optional"`
 
 	TTL   *hcl.Attribute `hcl:"ttl,optional"`
-	Rate  *int           `hcl:"rate,optional"`
-	Burst *int           `hcl:"burst,optional"`
+	Rate  *hcl.Attribute `hcl:"rate,optional"`
+	Burst *hcl.Attribute `hcl:"burst,optional"`
+}
+
+// An expectation is what a case expects; what is nil or empty may be anything.
+type expectation struct {
+	result          string
+	policy, by      *string
+	contains, lacks []string
+	counts          []count
+	ttl             *time.Duration
+	rate, burst     *int
+}
+
+// A count is what is expected of one number of a report.
+type count struct {
+	name string
+	want int
+	of   func(*gateway.Report) int
 }
 
 // What result may be, by what a case is about.
@@ -73,9 +91,6 @@ var (
 	descriptionResults = []string{"passed", "refused"}
 	lookupResults      = []string{"answered", "refused"}
 )
-
-// ErrNoTests says that no tests stand beside policies.
-var ErrNoTests = errors.New("nothing to test")
 
 // A Case is one test of policies.
 type Case struct {
@@ -90,9 +105,7 @@ type Case struct {
 	inbound, onLink      bool
 	names                map[string]netip.Addr
 
-	result string
-	ttl    time.Duration
-	expect expectHCL
+	expect expectation
 }
 
 // Load reads the cases of a file. The error is a *[policy.Invalid], or of the file system.
@@ -105,12 +118,17 @@ func Load(path string) ([]Case, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := reader{eval: &hcl.EvalContext{Functions: map[string]function.Function{"file": fileFunction(filepath.Dir(path))}}}
+	files := map[string]function.Function{"file": fileFunction(filepath.Dir(path))}
+	r := reader{eval: &hcl.EvalContext{Functions: files}}
 	var doc fileHCL
 	r.diags = gohcl.DecodeBody(file.Body, r.eval, &doc)
 	var out []Case
 	for i := range doc.Cases {
-		out = append(out, r.read(&doc.Cases[i]))
+		end := len(text)
+		if i+1 < len(doc.Cases) {
+			end = doc.Cases[i+1].Range.Start.Byte
+		}
+		out = append(out, r.read(&doc.Cases[i], end))
 	}
 	if len(doc.Cases) == 0 && !r.diags.HasErrors() {
 		r.fail(hcl.Range{Filename: path}, "No case", "The file tests nothing: write case \"name\" { … }.")
@@ -124,7 +142,11 @@ func fileFunction(folder string) function.Function {
 		Params: []function.Parameter{{Name: "name", Type: cty.String}},
 		Type:   function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			f, err := os.OpenInRoot(folder, filepath.FromSlash(args[0].AsString()))
+			name := filepath.FromSlash(args[0].AsString())
+			if !filepath.IsLocal(name) {
+				return cty.NilVal, fmt.Errorf("%q is not in the folder of the tests: name a file in it, or in one inside it", name)
+			}
+			f, err := os.OpenInRoot(folder, name)
 			if err != nil {
 				return cty.NilVal, err
 			}
@@ -144,19 +166,65 @@ func (r *reader) fail(at hcl.Range, summary, detail string) {
 	r.diags = append(r.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: &at})
 }
 
-// value evaluates an attribute, if it is there.
-func (r *reader) value(a *hcl.Attribute, to any) bool {
+// failedWithin reports whether there is a mistake between two places of the file.
+func (r *reader) failedWithin(start, end int) bool {
+	return slices.ContainsFunc(r.diags, func(d *hcl.Diagnostic) bool {
+		return d.Subject != nil && start <= d.Subject.Start.Byte && d.Subject.Start.Byte < end
+	})
+}
+
+// value evaluates an attribute, if it is there. wants says what its value must be.
+func (r *reader) value(a *hcl.Attribute, to any, wants string) bool {
 	if a == nil {
 		return false
 	}
-	diags := gohcl.DecodeExpression(a.Expr, r.eval, to)
+	v, diags := a.Expr.Value(r.eval)
 	r.diags = r.diags.Extend(diags)
-	return !diags.HasErrors()
+	if diags.HasErrors() {
+		return false
+	}
+	kind, err := gocty.ImpliedType(to)
+	if err != nil {
+		panic(err) // for a type of this package's own
+	}
+	v, err = convert.Convert(v, kind)
+	if err == nil && v.IsNull() {
+		err = errors.New("null")
+	}
+	if err == nil {
+		err = gocty.FromCtyValue(v, to)
+	}
+	if err != nil {
+		r.fail(a.Expr.Range(), "Wrong type", fmt.Sprintf("%q wants %s.", a.Name, wants))
+	}
+	return err == nil
+}
+
+func (r *reader) text(a *hcl.Attribute) (s string, ok bool) {
+	ok = r.value(a, &s, "a text in quotes")
+	return s, ok
+}
+
+func (r *reader) flag(a *hcl.Attribute) (is bool) {
+	r.value(a, &is, "true or false, without quotes")
+	return is
+}
+
+func (r *reader) number(a *hcl.Attribute) (n int, ok bool) {
+	ok = r.value(a, &n, "a whole number")
+	return n, ok
+}
+
+func (r *reader) texts(a *hcl.Attribute) (out []string) {
+	r.value(a, &out, "a list of texts, as in [\"typ host\"]")
+	if slices.Contains(out, "") {
+		r.fail(a.Expr.Range(), "Empty text", "Every text contains the empty one: write what to look for.")
+	}
+	return out
 }
 
 func (r *reader) addr(a *hcl.Attribute) (addr netip.Addr) {
-	var s string
-	if r.value(a, &s) {
+	if s, ok := r.text(a); ok {
 		addr = r.parse(s, a.Expr.Range())
 	}
 	return addr
@@ -170,128 +238,140 @@ func (r *reader) parse(s string, at hcl.Range) netip.Addr {
 	return addr
 }
 
-func (r *reader) read(h *caseHCL) Case {
+// read reads a case that stands before the octet end.
+func (r *reader) read(h *caseHCL, end int) Case {
 	c := Case{
 		Name: h.Name, File: h.Range.Filename, Line: h.Range.Start.Line,
-		client: r.addr(h.Client), lookup: r.addr(h.Lookup), from: r.addr(h.From), expect: h.Expect,
+		client: r.addr(h.Client), lookup: r.addr(h.Lookup), from: r.addr(h.From),
+		inbound: r.flag(h.Inbound), onLink: r.flag(h.OnLink),
 	}
-	c.single = r.value(h.Candidate, &c.body)
-	r.value(h.Description, &c.body)
-	r.value(h.Inbound, &c.inbound)
-	r.value(h.OnLink, &c.onLink)
-	var origin string
-	if r.value(h.Origin, &origin) {
+	results := candidateResults
+	switch {
+	case h.Candidate != nil:
+		c.body, c.single = r.text(h.Candidate)
+	case h.Description != nil:
+		c.body, _ = r.text(h.Description)
+		results = descriptionResults
+	case h.Lookup != nil:
+		results = lookupResults
+	}
+	if origin, ok := r.text(h.Origin); ok {
 		var err error
 		if c.origin, err = policy.ParseOrigin(origin); err != nil {
-			r.fail(h.Origin.Expr.Range(), "Not an origin", fmt.Sprintf("It is %v.", err))
+			r.fail(h.Origin.Expr.Range(), "Not an origin", fmt.Sprintf("Write it as browsers send it, scheme and host alone, as in \"https://meet.example.com\", not %q.", origin))
 		}
 	}
 	var names map[string]string
-	if r.value(h.Names, &names) {
+	if r.value(h.Names, &names, "browsers' names and what they stand for, as in { \"884bd1f6-e28c-4b96-a9b8-90941f7bc52c.local\" = \"10.20.3.4\" }") {
 		c.names = map[string]netip.Addr{}
 		for name, addr := range names {
 			c.names[strings.ToLower(name)] = r.parse(addr, h.Names.Expr.Range())
 		}
 	}
-	results := candidateResults
 	switch {
-	case h.Description != nil:
-		results = descriptionResults
-	case h.Lookup != nil:
-		results = lookupResults
-	}
-	r.check(h)
-	if r.value(h.Expect.Result, &c.result) && !slices.Contains(results, c.result) {
-		r.fail(h.Expect.Result.Expr.Range(), "Unknown result", fmt.Sprintf("%q is none of %s.", c.result, strings.Join(results, ", ")))
-	}
-	var ttl string
-	if r.value(h.Expect.TTL, &ttl) {
-		var err error
-		if c.ttl, err = time.ParseDuration(ttl); err != nil {
-			r.fail(h.Expect.TTL.Expr.Range(), "Not a duration", fmt.Sprintf("Write a number with a unit, as in \"120s\", not %q.", ttl))
-		}
+	case given(h.Candidate, h.Description, h.Lookup) != 1:
+		r.fail(h.Range, "Not one subject", "A case is about one thing: set candidate, description or lookup.")
+	case len(h.Expect) == 0:
+		r.fail(h.Range, "Nothing expected", fmt.Sprintf("The case cannot fail: write what is expected, as in expect { result = %q }", results[0]))
+	case len(h.Expect) > 1:
+		r.fail(h.Expect[1].Range, "Second expect of a case", "Put all that is expected into one block.")
+	default:
+		misspelled := r.failedWithin(h.Expect[0].Range.Start.Byte, end)
+		r.expect(&c.expect, &h.Expect[0], results)
+		r.check(h, &h.Expect[0], c.expect.result == "refused", misspelled)
 	}
 	return c
 }
 
+func (r *reader) expect(e *expectation, h *expectHCL, results []string) {
+	var ok bool
+	if e.result, ok = r.text(h.Result); ok && !slices.Contains(results, e.result) {
+		r.fail(h.Result.Expr.Range(), "Unknown result", fmt.Sprintf("%q is none of %s.", e.result, strings.Join(results, ", ")))
+	}
+	for _, t := range []struct {
+		a  *hcl.Attribute
+		to **string
+	}{{h.Policy, &e.policy}, {h.By, &e.by}} {
+		if s, ok := r.text(t.a); ok {
+			*t.to = &s
+		}
+	}
+	e.contains, e.lacks = r.texts(h.Contains), r.texts(h.Lacks)
+	for _, t := range h.counts() {
+		if n, ok := r.number(t.a); ok {
+			e.counts = append(e.counts, count{t.a.Name, n, t.of})
+		}
+	}
+	for _, t := range []struct {
+		a  *hcl.Attribute
+		to **int
+	}{{h.Rate, &e.rate}, {h.Burst, &e.burst}} {
+		if n, ok := r.number(t.a); ok {
+			*t.to = &n
+		}
+	}
+	if s, ok := r.text(h.TTL); ok {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			r.fail(h.TTL.Expr.Range(), "Not a duration", fmt.Sprintf("Write a number with a unit, as in \"120s\", not %q.", s))
+		}
+		e.ttl = &d
+	}
+}
+
+type countHCL struct {
+	a  *hcl.Attribute
+	of func(*gateway.Report) int
+}
+
+func (e *expectHCL) counts() []countHCL {
+	return []countHCL{
+		{e.Encrypted, func(r *gateway.Report) int { return r.Encrypted }},
+		{e.Augmented, func(r *gateway.Report) int { return r.Augmented }},
+		{e.Revealed, func(r *gateway.Report) int { return r.Revealed }},
+		{e.Decrypted, func(r *gateway.Report) int { return r.Decrypted }},
+		{e.Kept, func(r *gateway.Report) int { return r.Kept }},
+		{e.Dropped, func(r *gateway.Report) int { return r.Dropped }},
+		{e.Redacted, func(r *gateway.Report) int { return r.Redacted }},
+		{e.Unresolved, func(r *gateway.Report) int { return r.Unresolved }},
+		{e.Assertions, func(r *gateway.Report) int { return r.Assertions }},
+	}
+}
+
 // check reports attributes that do not go together, and would otherwise be ignored.
-func (r *reader) check(h *caseHCL) {
-	subjects := 0
-	for _, a := range []*hcl.Attribute{h.Candidate, h.Description, h.Lookup} {
+func (r *reader) check(h *caseHCL, e *expectHCL, refused, misspelled bool) {
+	ofLookup := []*hcl.Attribute{e.TTL, e.Rate, e.Burst}
+	ofBody := []*hcl.Attribute{e.Contains, e.Lacks}
+	for _, n := range e.counts() {
+		ofBody = append(ofBody, n.a)
+	}
+	wrong, of := append([]*hcl.Attribute{h.From, h.OnLink}, ofLookup...), "lookups"
+	if h.Lookup != nil {
+		wrong = append([]*hcl.Attribute{h.Client, h.Origin, h.Inbound, h.Names}, ofBody...)
+		of = "candidates and descriptions; of lookups say from, on_link, and expect result, policy, by, ttl, rate or burst"
+		if h.From == nil {
+			r.fail(h.Range, "Nobody asks", "Say who looks up, as in from = \"10.20.3.4\".")
+		}
+	}
+	for _, a := range wrong {
 		if a != nil {
-			subjects++
+			r.fail(a.Range, "Not for this case", fmt.Sprintf("%s is for %s.", a.Name, of))
 		}
 	}
-	if subjects != 1 {
-		r.fail(h.Range, "Not one subject", "A case is about one thing: set candidate, description or lookup.")
-		return
+	if refused && h.Lookup == nil && given(ofBody...) > 0 {
+		r.fail(e.Range, "Nothing to look at", "Of what is refused nothing is passed on: expect result, policy and by alone.")
 	}
-	e := &h.Expect
-	for _, a := range []*hcl.Attribute{h.From, h.OnLink, e.TTL} {
-		if a != nil && h.Lookup == nil {
-			r.fail(a.Range, "Not for this case", fmt.Sprintf("%s is for lookups.", a.Name))
-		}
-	}
-	for _, a := range []*hcl.Attribute{h.Client, h.Origin, h.Inbound, h.Names} {
-		if a != nil && h.Lookup != nil {
-			r.fail(a.Range, "Not for lookups", fmt.Sprintf("%s is for candidates and descriptions; who looks up is said by from.", a.Name))
-		}
-	}
-	aboutLookups := e.Rate != nil || e.Burst != nil
-	aboutBodies := e.Contains != nil || e.Lacks != nil
-	for _, n := range e.counts(new(gateway.Report)) {
-		aboutBodies = aboutBodies || n.want != nil
-	}
-	switch {
-	case h.Lookup != nil && aboutBodies, h.Lookup == nil && aboutLookups:
-		r.fail(e.Range, "Not for this case", "A lookup has result, policy, by, ttl, rate and burst; a candidate or description has result, policy, by, contains, lacks and counts.")
-	case e.Result == nil && e.Policy == nil && e.By == nil && e.TTL == nil && !aboutLookups && !aboutBodies:
-		r.fail(e.Range, "Nothing expected", "The case cannot fail: say what is expected, as in result = \"encrypted\".")
+	if given(ofLookup...)+given(ofBody...)+given(e.Result, e.Policy, e.By) == 0 && !misspelled {
+		r.fail(e.Range, "Nothing expected", "The case cannot fail: say what is expected, as in result = \"refused\".")
 	}
 }
 
-// A count is one number of a report, and what is expected of it.
-type count struct {
-	name string
-	want *int
-	got  int
-}
-
-func (e *expectHCL) counts(r *gateway.Report) []count {
-	return []count{
-		{"encrypted", e.Encrypted, r.Encrypted}, {"augmented", e.Augmented, r.Augmented}, {"revealed", e.Revealed, r.Revealed},
-		{"decrypted", e.Decrypted, r.Decrypted}, {"kept", e.Kept, r.Kept}, {"dropped", e.Dropped, r.Dropped},
-		{"redacted", e.Redacted, r.Redacted}, {"unresolved", e.Unresolved, r.Unresolved}, {"assertions", e.Assertions, r.Assertions},
-	}
-}
-
-// Beside returns the files of tests beside policies: all those in a folder, or the one that goes with a
-// file, campus.test.hcl with campus.hcl. It is an error if there is none.
-func Beside(path string) ([]string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.IsDir() {
-		base, _, _ := strings.Cut(filepath.Base(path), ".")
-		test := filepath.Join(filepath.Dir(path), base+".test.hcl")
-		if _, err := os.Stat(test); err != nil {
-			return nil, fmt.Errorf("%w: %s has no tests: write %s", ErrNoTests, path, test)
-		}
-		return []string{test}, nil
-	}
-	entries, err := os.ReadDir(path)
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, e := range entries {
-		if policy.IsTest(e.Name()) && !strings.HasPrefix(e.Name(), ".") {
-			out = append(out, filepath.Join(path, e.Name()))
+// given returns how many attributes are there.
+func given(attrs ...*hcl.Attribute) (n int) {
+	for _, a := range attrs {
+		if a != nil {
+			n++
 		}
 	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("%w: %s has no tests: write one in a file *.test.hcl in it", ErrNoTests, path)
-	}
-	return out, nil
+	return n
 }

@@ -24,39 +24,45 @@ func (c *Case) Run(set *policy.Set) (failures []string, err error) {
 	var refusal *gateway.Refusal
 	switch {
 	case errors.As(err, &refusal):
-		return c.compare("refused", refusal.By), nil
+		return c.compareRefusal(refusal), nil
 	case err != nil && !errors.Is(err, gateway.ErrNothingLeft):
 		return nil, err
 	}
 	report := &result.Report
 	if c.single {
-		if len(report.Candidates) != 1 {
-			return nil, fmt.Errorf("candidate holds %d candidates, want one", len(report.Candidates))
+		if n := len(report.Candidates); n != 1 {
+			return nil, fmt.Errorf("candidate holds %d of them, want one, as in \"candidate:1 1 udp 1 10.20.3.4 50000 typ host\"; set description for several", n)
 		}
 		only := report.Candidates[0]
-		failures = c.compare(string(only.Result), only.By)
-		if len(failures) > 0 && only.Reason != "" {
-			failures = append(failures, only.Reason)
-		}
+		failures = c.compare(string(only.Result), only.By, Explain(&only))
 	} else {
-		failures = c.compare("passed", set.DecideSession(c.client, c.origin).InboundBy)
+		by := set.DecideSession(c.client, c.origin).InboundBy
+		failures = c.compare("passed", by, by.String())
 	}
-	for _, n := range c.expect.counts(report) {
-		if n.want != nil && *n.want != n.got {
-			failures = append(failures, fmt.Sprintf("%s: got %d, want %d", n.name, n.got, *n.want))
-		}
+	for _, n := range c.expect.counts {
+		failures = append(failures, differs(n.name, n.of(report), n.want)...)
 	}
-	for _, s := range c.expect.Contains {
+	for _, s := range c.expect.contains {
 		if !strings.Contains(string(result.Body), s) {
 			failures = append(failures, fmt.Sprintf("it does not contain %q", s))
 		}
 	}
-	for _, s := range c.expect.Lacks {
+	for _, s := range c.expect.lacks {
 		if strings.Contains(string(result.Body), s) {
 			failures = append(failures, fmt.Sprintf("it contains %q", s))
 		}
 	}
 	return failures, nil
+}
+
+// compareRefusal also fails a case that expects something of a description, but not that it is refused:
+// nothing of it is passed on that could be looked at.
+func (c *Case) compareRefusal(r *gateway.Refusal) []string {
+	why, e := explain(r.By, r.Where()+": "+r.What), &c.expect
+	if e.result == "" && len(e.counts)+len(e.contains)+len(e.lacks) > 0 {
+		return []string{"got refused, want it passed on", why}
+	}
+	return c.compare("refused", r.By, why)
 }
 
 // signal has a gateway do what the case is about.
@@ -89,6 +95,9 @@ func (c *Case) signal(set *policy.Set) (*gateway.Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encrypting what comes in: %w", err)
 	}
+	if c.single && sent.Report.Dropped > 0 {
+		return nil, fmt.Errorf("it cannot come in, as no gateway passes it on: %s", sent.Report.Candidates[0].Reason)
+	}
 	request.Body = sent.Body
 	return g.Decrypt(context.Background(), request)
 }
@@ -96,26 +105,38 @@ func (c *Case) signal(set *policy.Set) (*gateway.Result, error) {
 func (c *Case) runLookup(set *policy.Set) []string {
 	asker := set.DecideAsker(c.from, c.onLink)
 	answer := asker.Answer(c.lookup)
-	result := "refused"
-	if answer.Allow && policy.Reachable(c.lookup) {
+	result, why := "refused", answer.By.String()
+	switch {
+	case !answer.Allow:
+	case policy.Reachable(c.lookup):
 		result = "answered"
+	default:
+		answer, why = policy.Answer{}, "no other host can reach an address of its kind"
 	}
-	failures := c.compare(result, answer.By)
-	if c.expect.TTL != nil && c.ttl != answer.TTL {
-		failures = append(failures, fmt.Sprintf("ttl: got %v, want %v", answer.TTL, c.ttl))
+	failures := c.compare(result, answer.By, why)
+	if want := c.expect.ttl; want != nil && *want != answer.TTL {
+		failures = append(failures, fmt.Sprintf("ttl: got %v, want %v", answer.TTL, *want))
 	}
-	for _, n := range []count{{"rate", c.expect.Rate, asker.Rate}, {"burst", c.expect.Burst, asker.Burst}} {
-		if n.want != nil && *n.want != n.got {
-			failures = append(failures, fmt.Sprintf("%s: got %d, want %d", n.name, n.got, *n.want))
-		}
+	if want := c.expect.rate; want != nil {
+		failures = append(failures, differs("rate", asker.Rate, *want)...)
+	}
+	if want := c.expect.burst; want != nil {
+		failures = append(failures, differs("burst", asker.Burst, *want)...)
 	}
 	return failures
 }
 
-// compare compares a result and what decided on it with what is expected.
-func (c *Case) compare(result string, by *policy.Place) (failures []string) {
-	if c.result != "" && result != c.result {
-		failures = append(failures, fmt.Sprintf("got %s, want %s", result, c.result))
+func differs(name string, got, want int) []string {
+	if got == want {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s: got %d, want %d", name, got, want)}
+}
+
+// compare compares a result and what decided on it with what is expected; why explains it.
+func (c *Case) compare(result string, by *policy.Place, why string) (failures []string) {
+	if want := c.expect.result; want != "" && result != want {
+		failures = append(failures, fmt.Sprintf("got %s, want %s", result, want))
 	}
 	block := ""
 	if by != nil {
@@ -124,13 +145,13 @@ func (c *Case) compare(result string, by *policy.Place) (failures []string) {
 	for _, e := range []struct {
 		name, got string
 		want      *string
-	}{{"policy", by.Name(), c.expect.Policy}, {"by", block, c.expect.By}} {
+	}{{"policy", by.Name(), c.expect.policy}, {"by", block, c.expect.by}} {
 		if e.want != nil && *e.want != e.got {
 			failures = append(failures, fmt.Sprintf("%s: got %q, want %q", e.name, e.got, *e.want))
 		}
 	}
 	if len(failures) > 0 {
-		failures = append(failures, "here decides: "+by.String())
+		failures = append(failures, why)
 	}
 	return failures
 }

@@ -5,6 +5,7 @@ package policytest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"sync"
@@ -57,4 +58,19 @@ func (n knownNames) ResolveName(_ context.Context, name string, _ netip.Addr) (n
 		return addr, errors.New("not among the names of the case")
 	}
 	return addr, nil
+}
+
+// Explain tells what decided on a candidate, and what else there is to say of it.
+func Explain(c *gateway.CandidateReport) string {
+	if c.Reason == "" || strings.HasPrefix(c.Reason, string(c.Result)) && !strings.Contains(c.Reason, c.By.Rule()+": ") {
+		return c.By.String()
+	}
+	return explain(c.By, strings.TrimPrefix(c.Reason, fmt.Sprintf("%s by %s: ", c.Result, c.By.Rule())))
+}
+
+func explain(by *policy.Place, reason string) string {
+	if by == nil {
+		return reason
+	}
+	return fmt.Sprintf("%v: %s", by, reason)
 }
