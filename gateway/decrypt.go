@@ -19,7 +19,7 @@ func (c *call) decryptCandidate(t *text, cand *sdp.Candidate) CandidateReport {
 	if cand.Host.Addr.IsValid() && cand.Ciphertext.Empty() {
 		return CandidateReport{Result: FateKept, Reason: "it has an address"}
 	}
-	if c.session.Inbound == policy.InboundKeep {
+	if !c.session.Decrypt {
 		kept, _ := decided(policy.Verdict{By: c.session.InboundBy}, FateKept, "")
 		return kept
 	}

@@ -82,6 +82,11 @@ func dropped(reason string) (CandidateReport, error) {
 	return CandidateReport{Result: FateDropped, Reason: reason}, nil
 }
 
+// refusedUnder is refused for what a policy has encrypted.
+func refusedUnder(v policy.Verdict, reason string) (CandidateReport, error) {
+	return CandidateReport{Result: FateDropped, Reason: reason, Refused: true, By: v.By}, nil
+}
+
 func refused(reason string) (CandidateReport, error) {
 	return CandidateReport{Result: FateDropped, Reason: reason, Refused: true}, nil
 }
@@ -139,7 +144,7 @@ func (c *call) encryptNamed(t *text, cand *sdp.Candidate) (CandidateReport, erro
 	case v.Action == policy.Drop:
 		return decided(v, FateDropped, "")
 	case c.beyondMax(t, cand, v):
-		return decided(v, FateDropped, beyondMax(v))
+		return droppedBeyondMax(v)
 	}
 	c.redactRelated(t, cand, v)
 	switch {
@@ -172,8 +177,9 @@ func (c *call) beyondMax(t *text, cand *sdp.Candidate, v policy.Verdict) bool {
 	return v.Max > 0 && c.count(t, cand, 1+slices.Index(candidateTypes[:], typeOf(t, cand))) > v.Max
 }
 
-func beyondMax(v policy.Verdict) string {
-	return fmt.Sprintf("%d of its type pass in a session, and this is one more", v.Max)
+func droppedBeyondMax(v policy.Verdict) (CandidateReport, error) {
+	besides := fmt.Sprintf("%d of its type pass in a session, and this is one more", v.Max)
+	return decided(policy.Verdict{By: v.MaxBy}, FateDropped, besides)
 }
 
 // encryptAddress is for candidates whose address is known. origin is the browser's name for it, if it
@@ -194,7 +200,7 @@ func (c *call) encryptAddress(t *text, cand *sdp.Candidate, addr netip.Addr, ori
 		if v.Action == policy.Drop {
 			return decided(v, FateDropped, "")
 		}
-		return decided(v, FateDropped, beyondMax(v))
+		return droppedBeyondMax(v)
 	}
 	beside := v.Action == policy.Augment && t.hasRoomBeside() && !c.concealed[addr]
 	switch tells := v.Action == policy.Keep || v.Action == policy.Reveal || beside; {
@@ -218,7 +224,7 @@ func (c *call) encryptAddress(t *text, cand *sdp.Candidate, addr netip.Addr, ori
 func (c *call) encrypt(t *text, cand *sdp.Candidate, v policy.Verdict, addr netip.Addr, origin string, beside bool) (CandidateReport, error) {
 	pwd, wrong := c.password(t, cand)
 	if wrong != "" {
-		return refused(wrong)
+		return refusedUnder(v, wrong)
 	}
 	form, suite, err := c.nameForm(v)
 	if err != nil {
@@ -234,11 +240,11 @@ func (c *call) encrypt(t *text, cand *sdp.Candidate, v policy.Verdict, addr neti
 	}
 	name, err := key.Encrypt(addr, pwd, []byte(seed))
 	if err != nil { // the password was looked at, and so were addresses that no suite takes
-		return refused("the suite " + suite.String() + " has no name for an address of its kind")
+		return refusedUnder(v, "the suite "+suite.String()+" has no name for an address of its kind")
 	}
 	if suite.NeedsPassword() {
 		if wrong := c.gateway.guard.admit(key, pwd, origin, addr); wrong != "" {
-			return dropped(wrong)
+			return CandidateReport{Result: FateDropped, Reason: wrong, By: v.By}, nil
 		}
 		c.seen(name, pwd)
 	}

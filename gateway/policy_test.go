@@ -270,7 +270,7 @@ func TestNameForms(t *testing.T) {
 			"0.0.0.0 4000 typ host generation 0 addrtype inipv6 ciphertext TEXT cryptoparams keyid KEYID csid aes-ctr-hmac"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newGateway(t, hostPolicy("", "name {\n"+tt.form+"\n}"))
+			s := newGateway(t, hostPolicy("", "name {\n"+tt.form+"\n}", "inbound {\n action = \"decrypt\"\n}"))
 			// What the client says of its address no longer holds.
 			body := offer(strings.Replace(host(tt.addr), " typ host", " typ host addrtype inipv4 keyid 0 generation 0", 1))
 			got, report := s.encrypt(t, SDP, body)
@@ -319,20 +319,19 @@ func TestSuiteOfRequestAndForm(t *testing.T) {
 }
 
 func TestInbound(t *testing.T) {
-	sent, _ := newGateway(t, "").encrypt(t, SDP, offer(host("10.77.1.2")))
 	for name, tt := range map[string]struct {
 		block  string
 		client string
 		want   Fate
 	}{
-		"unset":   {"", "192.0.2.1", FateDecrypted},
+		"unset":   {"", "192.0.2.1", FateKept},
 		"keep":    {"inbound {\n action = \"keep\"\n}", "192.0.2.1", FateKept},
 		"decrypt": {"inbound {\n action = \"decrypt\"\n}", "192.0.2.1", FateDecrypted},
-		"nobody":  {"", "198.51.100.1", FateKept},
+		"nobody":  {"inbound {\n action = \"decrypt\"\n}", "198.51.100.1", FateKept},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newGateway(t, hostPolicy("", tt.block))
-			sent, _ = s.encrypt(t, SDP, offer(host("10.77.1.2")))
+			sent, _ := s.encrypt(t, SDP, offer(host("10.77.1.2")))
 			r, err := s.Decrypt(context.Background(), Request{Body: []byte(sent), Format: SDP, Client: netip.MustParseAddr(tt.client)})
 			if err != nil || r.Report.Candidates[0].Result != tt.want || strings.Contains(string(r.Body), "10.77.1.2") != (tt.want == FateDecrypted) {
 				t.Errorf("%v, %+v", err, r)

@@ -58,7 +58,7 @@ func TestCandidateAttributes(t *testing.T) {
 		{"unknown address may be unlisted", "candidate \"host\" {\n action = \"drop\"\n " + list + "\n otherwise = \"keep\"\n}", unknown, policy.Verdict{Action: policy.Keep}, `candidate "host", otherwise`, 5},
 		{"unknown address passes neither way", "candidate \"host\" {\n action = \"drop\"\n " + list + "\n}", unknown, policy.Verdict{Action: policy.Drop}, `candidate "host", addresses`, 4},
 		{"unknown address is in no empty list", "candidate \"host\" {\n addresses = []\n}", unknown, policy.Verdict{Action: policy.Drop}, `candidate "host", addresses`, 3},
-		{"unknown address, transport not listed", "candidate \"host\" {\n " + list + "\n transports = [\"tcp\"]\n}", unknown, policy.Verdict{Action: policy.Drop}, `candidate "host", addresses`, 3},
+		{"unknown address, transport not listed", "candidate \"host\" {\n " + list + "\n transports = [\"tcp\"]\n}", unknown, policy.Verdict{Action: policy.Drop}, `candidate "host", transports`, 4},
 
 		{"transports, listed", "candidate \"host\" {\n transports = [\"tcp\"]\n}", tcp, policy.Verdict{Action: policy.Encrypt}, `candidate "host"`, 2},
 		{"transports, not listed", "candidate \"host\" {\n transports = [\"tcp\"]\n}", host, policy.Verdict{Action: policy.Drop}, `candidate "host", transports`, 3},
@@ -86,7 +86,10 @@ func TestCandidateAttributes(t *testing.T) {
 			if *v.Name != plainName {
 				t.Errorf("written as %+v", v.Name)
 			}
-			if v.By, v.Name = nil, nil; v != tt.want {
+			if (v.Max > 0) != (v.MaxBy != nil) {
+				t.Errorf("at most %d by %v", v.Max, v.MaxBy)
+			}
+			if v.By, v.MaxBy, v.Name = nil, nil, nil; v != tt.want {
 				t.Errorf("got %+v, want %+v", v, tt.want)
 			}
 		})
@@ -139,27 +142,27 @@ func TestSuffixes(t *testing.T) {
 func TestSessionAttributes(t *testing.T) {
 	type want struct {
 		sdes, fingerprint, identity, require int // lines
-		inbound                              policy.Inbound
+		decrypt                              bool
 		inboundLine                          int
 	}
 	for _, tt := range []struct {
 		name, body string
 		want       want
 	}{
-		{"no blocks", ``, want{inbound: policy.InboundAsked, inboundLine: 1}},
-		{"empty blocks", "session {}\ninbound {}", want{inbound: policy.InboundAsked, inboundLine: 1}},
-		{"forbid_sdes", "session {\n forbid_sdes = true\n}", want{sdes: 3, inbound: policy.InboundAsked, inboundLine: 1}},
-		{"require_fingerprint", "session {\n require_fingerprint = true\n}", want{fingerprint: 3, inbound: policy.InboundAsked, inboundLine: 1}},
-		{"false", "session {\n require_fingerprint = false\n forbid_sdes = false\n}", want{inbound: policy.InboundAsked, inboundLine: 1}},
-		{"identity", "session {\n identity {}\n}", want{identity: 3, inbound: policy.InboundAsked, inboundLine: 1}},
-		{"identity required", "session {\n identity {\n  require = true\n }\n}", want{identity: 3, require: 4, inbound: policy.InboundAsked, inboundLine: 1}},
-		{"identity not required", "session {\n identity {\n  require = false\n }\n}", want{identity: 3, inbound: policy.InboundAsked, inboundLine: 1}},
-		{"inbound keep", "inbound {\n action = \"keep\"\n}", want{inbound: policy.InboundKeep, inboundLine: 3}},
-		{"inbound decrypt", "inbound {\n action = \"decrypt\"\n}", want{inbound: policy.InboundDecrypt, inboundLine: 3}},
+		{"no blocks", ``, want{inboundLine: 1}},
+		{"empty blocks", "session {}\ninbound {}", want{inboundLine: 3}},
+		{"forbid_sdes", "session {\n forbid_sdes = true\n}", want{sdes: 3, inboundLine: 1}},
+		{"require_fingerprint", "session {\n require_fingerprint = true\n}", want{fingerprint: 3, inboundLine: 1}},
+		{"false", "session {\n require_fingerprint = false\n forbid_sdes = false\n}", want{inboundLine: 1}},
+		{"identity", "session {\n identity {}\n}", want{identity: 3, inboundLine: 1}},
+		{"identity required", "session {\n identity {\n  require = true\n }\n}", want{identity: 3, require: 4, inboundLine: 1}},
+		{"identity not required", "session {\n identity {\n  require = false\n }\n}", want{identity: 3, inboundLine: 1}},
+		{"inbound keep", "inbound {\n action = \"keep\"\n}", want{inboundLine: 3}},
+		{"inbound decrypt", "inbound {\n action = \"decrypt\"\n}", want{decrypt: true, inboundLine: 3}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := load(t, "policy \"p\" { # 1\n"+tt.body+"\n}").DecideSession(netip.Addr{}, "")
-			got := want{line(s.ForbidSDES), line(s.RequireFingerprint), 0, 0, s.Inbound, line(s.InboundBy)}
+			got := want{line(s.ForbidSDES), line(s.RequireFingerprint), 0, 0, s.Decrypt, line(s.InboundBy)}
 			if s.Identity != nil {
 				got.identity, got.require = line(s.Identity.By), line(s.Identity.Require)
 			}

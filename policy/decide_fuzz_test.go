@@ -119,12 +119,12 @@ func FuzzDecide(f *testing.F) {
 func checkCandidates(t *testing.T, model modelSet, set *policy.Set, src policy.Source) {
 	for _, origin := range append(fuzzOrigins, "", "https://c.example") {
 		for _, client := range fuzzAddresses {
-			by, inbound := "", policy.InboundKeep
+			by, decrypt := "", false
 			if p := model.signals(client, origin); p != nil {
 				by = p.name
-				inbound = map[string]policy.Inbound{"": policy.InboundAsked, "keep": policy.InboundKeep, "decrypt": policy.InboundDecrypt}[p.inbound]
+				decrypt = p.inbound == "decrypt"
 			}
-			if s := set.DecideSession(client, policy.Origin(origin)); s.InboundBy.Name() != by || s.Inbound != inbound {
+			if s := set.DecideSession(client, policy.Origin(origin)); s.InboundBy.Name() != by || s.Decrypt != decrypt {
 				t.Fatalf("session of %v at %q: got %q, want %q\n%s", client, origin, s.InboundBy.Name(), by, src.Text)
 			}
 			for i, addr := range fuzzAddresses {

@@ -14,7 +14,6 @@ var (
 	candidateTypes = [...]string{"host", "srflx", "prflx", "relay"}
 	actions        = map[string]Action{"encrypt": Encrypt, "augment": Augment, "keep": Keep, "drop": Drop, "reveal": Reveal}
 	actionWords    = []string{"encrypt", "augment", "keep", "drop", "reveal"}
-	inbounds       = map[string]Inbound{"keep": InboundKeep, "decrypt": InboundDecrypt}
 	suites         = []string{defaultSuite, "aes-gcm", "aes-ctr-hmac", "aes-cbc-hmac"}
 )
 
@@ -177,9 +176,9 @@ func (p *parsed) placeOf(block string, blockAt hcl.Range, attrs ...*hcl.Attribut
 }
 
 func (r *reader) session(out *parsed, p *policyHCL) {
-	out.rule.session = Session{Inbound: InboundAsked, InboundBy: out.place("", p.Range)}
-	if b := p.Inbound; b != nil && b.Action != nil {
-		out.rule.session.Inbound = inbounds[r.oneOf(b.Action, []string{"keep", "decrypt"})]
+	out.rule.session = Session{InboundBy: out.place("no inbound", p.Range)}
+	if b := p.Inbound; b != nil {
+		out.rule.session.Decrypt = b.Action != nil && r.oneOf(b.Action, []string{"keep", "decrypt"}) == "decrypt"
 		out.rule.session.InboundBy = out.placeOf("inbound", b.Range, b.Action)
 	}
 	b := p.Session
@@ -269,7 +268,7 @@ func (r *reader) candidates(out *parsed, p *policyHCL) {
 			if t != "relay" {
 				*rule = candidateRule{match: Verdict{Name: name, By: by}}
 			}
-			rule.match.KeepRelated, rule.otherwise.KeepRelated = false, false
+			rule.match.KeepRelated, rule.otherAddress.KeepRelated, rule.otherTransport.KeepRelated = false, false, false
 		}
 	}
 }
@@ -291,33 +290,34 @@ func (r *reader) candidate(out *parsed, c *candidateHCL, name *NameForm) candida
 	if c.RelatedAddress != nil {
 		v.KeepRelated = r.oneOf(c.RelatedAddress, []string{"redact", "keep"}) == "keep"
 	}
+	if c.Max != nil {
+		v.Max, v.MaxBy = r.number(c.Max, 0, mostCandidates), out.placeOf(block, c.Range, c.Max)
+	}
 	other := v
-	other.Action, other.By = Drop, out.placeOf(block, c.Range, c.Otherwise, c.Addresses, c.Transports)
+	other.Action = Drop
 	if c.Otherwise != nil {
 		other.Action = actions[r.oneOf(c.Otherwise, actionWords)]
 		if c.Addresses == nil && c.Transports == nil {
 			r.warn(c.Otherwise.Range, "No effect", "otherwise is for addresses and transports that are not listed, and neither is: set addresses or transports, or leave it out.")
 		}
 	}
-	if c.Max != nil {
-		v.Max = r.number(c.Max, 0, mostCandidates)
-		if v.Max == 0 {
-			v = Verdict{Name: name, KeepRelated: v.KeepRelated, By: out.placeOf(block, c.Range, c.Max)}
-			other = v
-		}
-		other.Max = v.Max
-	}
 	for _, a := range []*hcl.Attribute{c.Action, c.Otherwise} {
 		if a != nil && out.anyClient && out.anyOrigin && actions[r.oneOf(a, actionWords)] == Reveal {
 			r.fail(a.Expr.Range(), "Reveal to everybody", "This tells the addresses behind browsers' names: set clients or origins of the policy to say for whom.")
 		}
 	}
-	return candidateRule{
-		match:      v,
-		otherwise:  other,
+	rule := candidateRule{
 		addresses:  r.optionalNetworks(c.Addresses),
 		transports: r.words(c.Transports, []string{"udp", "tcp"}),
+		match:      v, otherAddress: other, otherTransport: other,
 	}
+	rule.otherAddress.By = out.placeOf(block, c.Range, c.Otherwise, c.Addresses)
+	rule.otherTransport.By = out.placeOf(block, c.Range, c.Otherwise, c.Transports)
+	if c.Max != nil && v.Max == 0 {
+		none := Verdict{Name: name, By: v.MaxBy}
+		rule.match, rule.otherAddress, rule.otherTransport = none, none, none
+	}
+	return rule
 }
 
 func (r *reader) nameForm(b *nameHCL) *NameForm {

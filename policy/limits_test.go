@@ -13,7 +13,7 @@ import (
 
 // However deep a file nests, it is an error like any other: HCL itself would overflow the stack.
 func TestDeepNesting(t *testing.T) {
-	const many = 1 << 17
+	const many = 1 << 14
 	for _, tt := range []struct{ name, before, again, after string }{
 		{"parentheses", "x = ", "(", ""},
 		{"lists", "x = ", "[", ""},

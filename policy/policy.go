@@ -92,8 +92,9 @@ type Verdict struct {
 	Action Action
 	// KeepRelated leaves raddr and rport as they are.
 	KeepRelated bool
-	// Max is how many candidates of its type pass in one session; 0 sets no bound.
-	Max int
+	// Max is how many candidates of its type pass in one session, as MaxBy says; 0 sets no bound.
+	Max   int
+	MaxBy *Place
 	// Name is how to write an encrypted one; nil in the zero Verdict. It is the set's own.
 	Name *NameForm
 	// By is what decided; nil where no policy matches.
@@ -120,22 +121,11 @@ type Session struct {
 	ForbidSDES, RequireFingerprint *Place
 	// Identity is nil where assertions pass as they are.
 	Identity *Identity
-	Inbound  Inbound
-	// InboundBy is what decided on Inbound; nil where no policy matches.
+	// Decrypt says that encrypted names on their way to the endpoint become addresses.
+	Decrypt bool
+	// InboundBy is what decided on that; nil where no policy matches.
 	InboundBy *Place
 }
-
-// Inbound is what becomes of encrypted names on their way to an endpoint.
-type Inbound uint8
-
-const (
-	// InboundKeep leaves them as they are, even for who asks to decrypt them.
-	InboundKeep Inbound = iota
-	// InboundAsked decrypts them for who asks for that, and leaves them where nobody asks.
-	InboundAsked
-	// InboundDecrypt puts addresses in their place.
-	InboundDecrypt
-)
 
 // An Identity says whose identity assertions (RFC 8827, section 7) are let through.
 type Identity struct {
@@ -210,9 +200,11 @@ type rule struct {
 }
 
 type candidateRule struct {
-	match, otherwise Verdict
-	addresses        networks
-	transports       []string // all, if nil
+	addresses  networks
+	transports []string // all, if nil
+	match      Verdict
+	// The verdicts differ in what they are by.
+	otherAddress, otherTransport Verdict
 }
 
 type resolveRule struct {
@@ -253,10 +245,13 @@ func (r *candidateRule) decide(c *Candidate) Verdict {
 	if !c.Addr.IsValid() && r.addresses.table != nil {
 		listed = r.match.Action != Drop
 	}
-	if listed && (r.transports == nil || slices.Contains(r.transports, c.Transport)) {
+	switch {
+	case r.transports != nil && !slices.Contains(r.transports, c.Transport):
+		return r.otherTransport
+	case listed:
 		return r.match
 	}
-	return r.otherwise
+	return r.otherAddress
 }
 
 // DecideSession returns what the first policy for an endpoint asks of all that it signals.

@@ -163,6 +163,9 @@ func (a *app) arguments(fs *flag.FlagSet, args []string, names ...string) ([]str
 		return nil, err
 	}
 	if len(rest) != len(names) {
+		if len(names) == 0 {
+			return nil, usageError("%s takes no arguments, got %q", fs.Name(), rest[0])
+		}
 		return nil, usageError("%s takes %d arguments (%s), got %d", fs.Name(), len(names), strings.Join(names, " "), len(rest))
 	}
 	return rest, nil

@@ -43,6 +43,8 @@ func TestScripts(t *testing.T) {
 			"resolves": resolves,
 			"http":     httpRequest,
 			"exits":    exits,
+			"polls":    polls,
+			"dns":      lookUp,
 		},
 	})
 }

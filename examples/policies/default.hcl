@@ -33,4 +33,9 @@ policy "default" {
     own_links = true # and every host on a link of the node itself
     ttl       = "120s"
   }
+  # For endpoints that resolve nothing, whoever calls the gateway may have names decrypted. A gateway
+  # through which signaling comes to browsers by itself must keep them.
+  inbound {
+    action = "decrypt"
+  }
 }

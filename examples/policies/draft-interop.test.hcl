@@ -104,7 +104,7 @@ case "TCP candidate of a room system is dropped" {
   candidate = "candidate:1 1 tcp 1518280447 10.61.3.4 9 typ host tcptype active"
   expect {
     result = "dropped"
-    by     = "candidate \"host\", addresses"
+    by     = "candidate \"host\", transports"
   }
 }
 

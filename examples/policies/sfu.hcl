@@ -45,8 +45,7 @@ policy "own-rooms" {
     addresses = local.browsers
   }
 
-  # Only what its own browsers send is told, not what names of other pages stand for: without this
-  # block, whoever asks /v1/decrypt for a browser is given addresses.
+  # Only what its own browsers send is told, not what names of other pages stand for.
   inbound {
     action = "keep"
   }

@@ -101,7 +101,7 @@ func TestRun(t *testing.T) {
 
 		{"inbound", staffs + "inbound = true\n", "result = \"decrypted\"\nby = \"inbound, action\"\ncontains = [\"10.0.0.1 5000\"]", ""},
 		{"inbound, kept", named + "inbound = true\n", `result = "decrypted"`, `got kept, want decrypted; policy "page", inbound, action (policy.hcl:31)`},
-		{"inbound, asked", "client = \"192.0.2.1\"\ninbound = true\n" + someCandidate + "\n", `result = "decrypted"`, ""},
+		{"inbound, unset", "client = \"192.0.2.1\"\ninbound = true\n" + someCandidate + "\n", "result = \"kept\"\nby = \"no inbound\"", ""},
 		{"names", named, "result = \"revealed\"\ncontains = [\"10.0.0.1 5000\"]", ""},
 		{"other names", strings.Replace(named, "A.local", "b.local", 1), `result = "revealed"`, `got unresolved, want revealed; policy "page", candidate "host", action (policy.hcl:29): nobody on the client's link answered for its name`},
 		{"no names", strings.Replace(named, "names = { \"A.local\" = \"10.0.0.1\" }\n", "", 1), `result = "revealed"`, `got unresolved, want revealed; policy "page", candidate "host", action (policy.hcl:29): browsers' names are not resolved here`},

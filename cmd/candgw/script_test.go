@@ -5,38 +5,13 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"path/filepath"
 	"regexp"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/miekg/dns"
 	"github.com/rogpeppe/go-internal/testscript"
 )
-
-// TestServePolicies runs serve under policies that change.
-func TestServePolicies(t *testing.T) {
-	examples, err := filepath.Abs("../../examples/policies")
-	if err != nil {
-		t.Fatal(err)
-	}
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata/policy-serve",
-		Setup: func(e *testscript.Env) error {
-			e.Vars = append(e.Vars,
-				"CANDGW_DATA_DIR="+filepath.Join(e.WorkDir, "data"), "EXAMPLES="+examples,
-				"API="+freeAddr(t), "DNS="+freeAddr(t))
-			return nil
-		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"http":  httpRequest,
-			"exits": exits,
-			"polls": polls,
-			"dns":   lookUp,
-		},
-	})
-}
 
 const patience = 10 * time.Second
 
