@@ -361,7 +361,7 @@ func (r *reader) suffix(a *hcl.Attribute) string {
 	case !isDomain(s) || len(s) > longestSuffix:
 		r.fail(a.Expr.Range(), "Not a suffix", fmt.Sprintf("Write a domain name of at most %d characters, as in \"local\" or \"ice.example.com\".", longestSuffix))
 	case s != defaultSuffix:
-		r.warn(a.Expr.Range(), "Not for browsers", "Of names outside .local browsers tell the address to scripts (getStats), and not every browser takes them. Use it for native endpoints.")
+		r.warn(a.Expr.Range(), "Not for browsers", "For a name outside .local browsers show scripts its address (getStats), and not every browser takes one. Use it for native endpoints.")
 	}
 	return s
 }

@@ -71,15 +71,24 @@ func (l *Loader) loadPath(path string) (*Set, look, error) {
 	}
 	var sources []Source
 	for _, name := range files {
-		text, _, err := readFile(os.DirFS(filepath.Dir(name)), filepath.Base(name))
+		src, err := ReadSource(name)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", name, err)
+			return nil, nil, err
 		}
-		sources = append(sources, Source{name, text})
+		sources = append(sources, src)
 	}
 	r := newReader(l.Getenv)
 	set, err := r.load(sources)
 	return set, r.looks, err
+}
+
+// ReadSource reads a policy file, or one that goes with policies, as [Loader.LoadPath] does.
+func ReadSource(path string) (Source, error) {
+	text, _, err := readFile(os.DirFS(filepath.Dir(path)), filepath.Base(path))
+	if err != nil {
+		return Source{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return Source{path, text}, nil
 }
 
 // policyFiles returns the policy files of a path.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/apparentlymart/go-cidr/cidr"
 	"github.com/hashicorp/hcl/v2"
@@ -283,21 +284,19 @@ var cidrSubnet = function.New(&function.Spec{
 	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 		base, wrong, detail := parseNetwork(args[0].AsString())
 		if wrong != "" {
-			return cty.NilVal, function.NewArgErrorf(0, "%s", detail)
+			return cty.NilVal, function.NewArgErrorf(0, "%s", strings.TrimSuffix(detail, "."))
 		}
 		bits, accuracy := args[1].AsBigFloat().Int64()
 		if accuracy != big.Exact || bits < 0 || bits > int64(base.Addr().BitLen()-base.Bits()) {
 			return cty.NilVal, function.NewArgErrorf(1, "%v can be longer by 0 to %d bits", base, base.Addr().BitLen()-base.Bits())
 		}
-		if args[2].AsBigFloat().MantExp(nil) > base.Addr().BitLen() { // Int would need as many bits
-			return cty.NilVal, function.NewArgErrorf(2, "want a whole number of at most %d bits: they number the parts from 0", bits)
+		number, parts := args[2].AsBigFloat(), new(big.Float).SetMantExp(big.NewFloat(1), int(bits))
+		if !number.IsInt() || number.Sign() < 0 || number.Cmp(parts) >= 0 {
+			return cty.NilVal, function.NewArgErrorf(2, "%v has %.0f parts of that length: want a whole number, from 0, of one", base, parts)
 		}
-		number, accuracy := args[2].AsBigFloat().Int(nil)
-		if accuracy != big.Exact || number.Sign() < 0 || number.BitLen() > int(bits) {
-			return cty.NilVal, function.NewArgErrorf(2, "want a whole number of at most %d bits: they number the parts from 0", bits)
-		}
+		which, _ := number.Int(nil)
 		mask := net.CIDRMask(base.Bits(), base.Addr().BitLen())
-		subnet, err := cidr.SubnetBig(&net.IPNet{IP: base.Addr().AsSlice(), Mask: mask}, int(bits), number)
+		subnet, err := cidr.SubnetBig(&net.IPNet{IP: base.Addr().AsSlice(), Mask: mask}, int(bits), which)
 		if err != nil {
 			return cty.NilVal, err
 		}

@@ -192,7 +192,7 @@ func didYouMean(got string, words []string) string {
 	const near = 3
 	best, distance := "", near+1
 	for _, w := range words {
-		if d := levenshtein.Distance(got, w, nil); d < distance && d < len(w) {
+		if d := levenshtein.Distance(got, w, nil); d < distance && 2*d <= len(w) {
 			best, distance = w, d
 		}
 	}

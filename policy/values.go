@@ -149,7 +149,7 @@ func (r *reader) origins(a *hcl.Attribute) (out []Origin) {
 	for _, e := range r.list(a, "web origins", "https://meet.example.com") {
 		o, err := ParseOrigin(e.text)
 		if err != nil {
-			r.fail(e.at, "Not an origin", fmt.Sprintf("Write it as browsers send it, scheme and host alone, as in \"https://meet.example.com\", not %q.", e.text))
+			r.fail(e.at, "Not an origin", fmt.Sprintf("Write it as browsers send it, scheme and host alone, as in \"https://meet.example.com\", not %q. For every page leave origins out.", e.text))
 			continue
 		}
 		if !slices.Contains(out, o) {
@@ -268,7 +268,7 @@ func parseNetwork(s string) (p netip.Prefix, wrong, detail string) {
 	p, err := netip.ParsePrefix(s)
 	switch {
 	case err != nil:
-		return p, "Not a network", fmt.Sprintf("Write an address and a length, as in \"10.0.0.0/8\", not %q.%s", s, oneHost(s))
+		return p, "Not a network", fmt.Sprintf("Write an address and a length, as in \"10.0.0.0/8\", not %q.%s", s, hint(s))
 	case p.Addr().Is4In6():
 		return p, "Not a network", fmt.Sprintf("%q is an IPv4-mapped network: write the IPv4 one.", s)
 	case p != p.Masked():
@@ -277,11 +277,15 @@ func parseNetwork(s string) (p netip.Prefix, wrong, detail string) {
 	return p, "", ""
 }
 
-// oneHost tells how to write a single address.
-func oneHost(s string) string {
-	a, err := netip.ParseAddr(s)
-	if err != nil || a.Zone() != "" {
+// hint tells what is wrong with what is nearly a network.
+func hint(s string) string {
+	addr, length, _ := strings.Cut(s, "/")
+	a, err := netip.ParseAddr(addr)
+	switch {
+	case err != nil || a.Zone() != "":
 		return ""
+	case length == "":
+		return fmt.Sprintf(" For one host write \"%v/%d\".", a, a.BitLen())
 	}
-	return fmt.Sprintf(" For one host write \"%v/%d\".", a, a.BitLen())
+	return fmt.Sprintf(" Its length is 0 to %d, without zeros before.", a.BitLen())
 }

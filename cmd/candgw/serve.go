@@ -196,7 +196,16 @@ func (s *server) policiesLoaded(set *policy.Set) {
 func (s *server) policiesFailed(err error) {
 	s.metrics.PoliciesFailed()
 	s.trouble.Store("the policies on disk are not in use, because of a mistake in them: see the log")
-	s.log.Error("the policies on disk are not taken into use; the last good ones stay", "error", err)
+	var invalid *policy.Invalid
+	if !errors.As(err, &invalid) {
+		s.log.Error("the policies on disk are not taken into use; the last good ones stay", "error", err)
+		return
+	}
+	for _, p := range invalid.Problems {
+		if p.Severity == "error" {
+			s.log.Error("the policies on disk are not taken into use; the last good ones stay", "place", p.Place(), "summary", p.Summary, "detail", p.Detail)
+		}
+	}
 }
 
 func (s *server) lastTrouble() string { return s.trouble.Load().(string) }

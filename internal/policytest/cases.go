@@ -110,11 +110,11 @@ type Case struct {
 
 // Load reads the cases of a file. The error is a *[policy.Invalid], or of the file system.
 func Load(path string) ([]Case, error) {
-	text, err := os.ReadFile(path)
+	src, err := policy.ReadSource(path)
 	if err != nil {
 		return nil, err
 	}
-	file, err := policy.ParseFile(policy.Source{Name: path, Text: text})
+	file, err := policy.ParseFile(src)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func Load(path string) ([]Case, error) {
 	r.diags = gohcl.DecodeBody(file.Body, r.eval, &doc)
 	var out []Case
 	for i := range doc.Cases {
-		end := len(text)
+		end := len(src.Text)
 		if i+1 < len(doc.Cases) {
 			end = doc.Cases[i+1].Range.Start.Byte
 		}
