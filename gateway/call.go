@@ -144,6 +144,9 @@ func (c *call) open(t *text, cand *sdp.Candidate) (netip.Addr, bool) {
 	if err != nil {
 		return netip.Addr{}, false
 	}
+	if c.gateway.config.Opened != nil {
+		c.gateway.config.Opened(opened.Key)
+	}
 	if opened.Key.Suite().NeedsPassword() {
 		c.seen(o.Name(), pwd)
 	}

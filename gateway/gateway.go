@@ -104,6 +104,9 @@ type Config struct {
 	// Seen hears of every name that opens only with an ice-pwd, so that a resolver can open it. It
 	// may be called by several requests at once.
 	Seen func(name cipher.Name, pwd string)
+	// Opened, unless it is nil, hears of every key that opened a name. It may be called by several
+	// requests at once.
+	Opened func(*cipher.Key)
 	// Now is the clock; [time.Now] if nil.
 	Now func() time.Time
 }

@@ -63,6 +63,10 @@ type Entry struct {
 	Key     *cipher.Key
 	State   State
 	Created time.Time
+	// Next says that a rotation made it, and activates it once every node has it. Only standby keys are.
+	Next bool
+	// ActiveSince is when it began to encrypt, the last time that it did; zero if it never has.
+	ActiveSince time.Time
 	// AcceptUntil is when a retired key stops to decrypt; zero for every other state.
 	AcceptUntil time.Time
 }
@@ -87,6 +91,8 @@ var (
 	ErrNoActiveKey = errors.New("no active key")
 	// ErrRevoked says that a name was made with a revoked key.
 	ErrRevoked = errors.New("name is of a revoked key")
+	// ErrInUse says that a key is not given up without force: it encrypts, or still decrypts.
+	ErrInUse = errors.New("the key is in use")
 	// ErrInvalid says that a ring breaks one of its invariants.
 	ErrInvalid = errors.New("invalid key ring")
 )
@@ -104,10 +110,11 @@ type Ring struct {
 //  1. every entry has a key, a known state and a time of creation;
 //  2. no key is in twice;
 //  3. a suite has at most one active key;
-//  4. AcceptUntil is set for retired keys, and for no other.
+//  4. AcceptUntil is set for retired keys, and for no other;
+//  5. a suite has at most one next key, and that is standby.
 func newRing(revision uint64, entries []Entry) (*Ring, error) {
 	seen := map[cipher.KeyID]bool{}
-	active := map[cipher.Suite]bool{}
+	active, next := map[cipher.Suite]bool{}, map[cipher.Suite]bool{}
 	for i, e := range entries {
 		switch {
 		case e.Key == nil, e.State < Standby, e.State > Revoked, e.Created.IsZero():
@@ -118,9 +125,12 @@ func newRing(revision uint64, entries []Entry) (*Ring, error) {
 			return nil, fmt.Errorf("%w: %v has two active keys", ErrInvalid, e.Key.Suite())
 		case (e.State == Retired) == e.AcceptUntil.IsZero():
 			return nil, fmt.Errorf("%w: %v is %v, accepted until %v", ErrInvalid, e.Key, e.State, e.AcceptUntil)
+		case e.Next && (e.State != Standby || next[e.Key.Suite()]):
+			return nil, fmt.Errorf("%w: %v is %v and next, or one of two", ErrInvalid, e.Key, e.State)
 		}
 		seen[e.Key.ID()] = true
 		active[e.Key.Suite()] = active[e.Key.Suite()] || e.State == Active
+		next[e.Key.Suite()] = next[e.Key.Suite()] || e.Next
 	}
 	order := [...]int{Active: 0, Standby: 1, Retired: 2, Revoked: 3}
 	entries = slices.Clone(entries)

@@ -65,7 +65,7 @@ func TestOpenByState(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			k := newKey(t, cipher.AESUUID)
-			r := ringOf(t, Entry{newKey(t, cipher.AESUUID), Standby, t0, time.Time{}}, Entry{k, tt.state, t0, tt.until})
+			r := ringOf(t, Entry{Key: newKey(t, cipher.AESUUID), State: Standby, Created: t0}, Entry{Key: k, State: tt.state, Created: t0, AcceptUntil: tt.until})
 			got, err := r.Open(opener(t, k), "", tt.now)
 			if !errors.Is(err, tt.want) {
 				t.Fatalf("error %v, want %v", err, tt.want)
@@ -80,7 +80,7 @@ func TestOpenByState(t *testing.T) {
 func TestOpenDraftSuites(t *testing.T) {
 	for _, suite := range cipher.Suites()[1:] {
 		k := newKey(t, suite)
-		r := ringOf(t, Entry{k, Active, t0, time.Time{}}, Entry{newKey(t, cipher.AESUUID), Active, t0, time.Time{}})
+		r := ringOf(t, Entry{Key: k, State: Active, Created: t0}, Entry{Key: newKey(t, cipher.AESUUID), State: Active, Created: t0})
 		if got, err := r.Open(opener(t, k), pwd, t0); err != nil || got.Addr != addr {
 			t.Errorf("%v: %+v, %v", suite, got, err)
 		}
@@ -92,7 +92,7 @@ func TestOpenDraftSuites(t *testing.T) {
 
 func TestOpenAllocatesNothing(t *testing.T) {
 	k := newKey(t, cipher.AESUUID)
-	r := ringOf(t, Entry{newKey(t, cipher.AESUUID), Active, t0, time.Time{}}, Entry{k, Retired, t0, t0.Add(time.Hour)})
+	r := ringOf(t, Entry{Key: newKey(t, cipher.AESUUID), State: Active, Created: t0}, Entry{Key: k, State: Retired, Created: t0, AcceptUntil: t0.Add(time.Hour)})
 	for name, o := range map[string]*cipher.Opener{"ours": opener(t, k), "foreign": opener(t, newKey(t, cipher.AESUUID))} {
 		if n := testing.AllocsPerRun(100, func() { r.Open(o, "", t0) }); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
@@ -103,15 +103,15 @@ func TestOpenAllocatesNothing(t *testing.T) {
 func TestInvariants(t *testing.T) {
 	k, k2 := newKey(t, cipher.AESUUID), newKey(t, cipher.AESUUID)
 	for name, entries := range map[string][]Entry{
-		"no key":                    {{nil, Active, t0, time.Time{}}},
-		"no state":                  {{k, 0, t0, time.Time{}}},
-		"unknown state":             {{k, 9, t0, time.Time{}}},
-		"no time":                   {{k, Active, time.Time{}, time.Time{}}},
-		"twice":                     {{k, Active, t0, time.Time{}}, {k, Standby, t0, time.Time{}}},
-		"two active":                {{k, Active, t0, time.Time{}}, {k2, Active, t0, time.Time{}}},
-		"retired for ever":          {{k, Retired, t0, time.Time{}}},
-		"active for a while":        {{k, Active, t0, t0}},
-		"standby accepted until t0": {{k, Standby, t0, t0}},
+		"no key":                    {{Key: nil, State: Active, Created: t0}},
+		"no state":                  {{Key: k, State: 0, Created: t0}},
+		"unknown state":             {{Key: k, State: 9, Created: t0}},
+		"no time":                   {{Key: k, State: Active, Created: time.Time{}}},
+		"twice":                     {{Key: k, State: Active, Created: t0}, {Key: k, State: Standby, Created: t0}},
+		"two active":                {{Key: k, State: Active, Created: t0}, {Key: k2, State: Active, Created: t0}},
+		"retired for ever":          {{Key: k, State: Retired, Created: t0}},
+		"active for a while":        {{Key: k, State: Active, Created: t0, AcceptUntil: t0}},
+		"standby accepted until t0": {{Key: k, State: Standby, Created: t0, AcceptUntil: t0}},
 	} {
 		if _, err := newRing(1, entries); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
@@ -121,7 +121,7 @@ func TestInvariants(t *testing.T) {
 
 func TestEditor(t *testing.T) {
 	first, second, gcm := newKey(t, cipher.AESUUID), newKey(t, cipher.AESUUID), newKey(t, cipher.AESGCM)
-	base := ringOf(t, Entry{first, Active, t0, time.Time{}})
+	base := ringOf(t, Entry{Key: first, State: Active, Created: t0})
 	e := base.Edit(t0)
 	for _, step := range []struct {
 		name string
@@ -132,9 +132,9 @@ func TestEditor(t *testing.T) {
 		{"add active of another suite", e.Add(gcm, Active), nil},
 		{"add again", e.Add(second, Standby), ErrDuplicate},
 		{"add retired", e.Add(newKey(t, cipher.AESUUID), Retired), ErrInvalid},
-		{"activate", e.Activate(second.ID()), nil},
-		{"activate again", e.Activate(second.ID()), nil},
-		{"activate nothing", e.Activate(cipher.KeyID{1}), ErrNotFound},
+		{"activate", e.Activate(second.ID(), DefaultGrace), nil},
+		{"activate again", e.Activate(second.ID(), DefaultGrace), nil},
+		{"activate nothing", e.Activate(cipher.KeyID{1}, DefaultGrace), ErrNotFound},
 	} {
 		if !errors.Is(step.err, step.want) {
 			t.Errorf("%s: %v, want %v", step.name, step.err, step.want)
@@ -162,7 +162,7 @@ func TestEditor(t *testing.T) {
 	}
 	// Back again: the retired key is active, and has no end any more.
 	e = r.Edit(t0)
-	if err := e.Activate(first.ID()); err != nil {
+	if err := e.Activate(first.ID(), DefaultGrace); err != nil {
 		t.Fatal(err)
 	}
 	if r, err = e.Ring(); err != nil {
@@ -172,8 +172,8 @@ func TestEditor(t *testing.T) {
 		t.Errorf("reactivated: %+v", old)
 	}
 	// A revoked key never comes back.
-	revoked := ringOf(t, Entry{first, Revoked, t0, time.Time{}})
-	if err := revoked.Edit(t0).Activate(first.ID()); !errors.Is(err, ErrRevoked) {
+	revoked := ringOf(t, Entry{Key: first, State: Revoked, Created: t0})
+	if err := revoked.Edit(t0).Activate(first.ID(), DefaultGrace); !errors.Is(err, ErrRevoked) {
 		t.Errorf("activating a revoked key: %v", err)
 	}
 }

@@ -41,6 +41,8 @@ type entryJSON struct {
 	Suite       cipher.Suite `json:"suite"`
 	State       State        `json:"state"`
 	Created     time.Time    `json:"created"`
+	Next        bool         `json:"next,omitempty"`
+	ActiveSince time.Time    `json:"active_since,omitzero"`
 	AcceptUntil time.Time    `json:"accept_until,omitzero"`
 	Key         []byte       `json:"key"`
 }
@@ -55,7 +57,7 @@ func kekID(kek []byte) string {
 func seal(r *Ring, kek []byte) ([]byte, error) {
 	doc := ringJSON{Revision: r.revision}
 	for _, e := range r.entries {
-		doc.Keys = append(doc.Keys, entryJSON{e.Key.Suite(), e.State, e.Created, e.AcceptUntil, e.Key.Material()})
+		doc.Keys = append(doc.Keys, entryJSON{e.Key.Suite(), e.State, e.Created, e.Next, e.ActiveSince, e.AcceptUntil, e.Key.Material()})
 	}
 	plain, err := json.Marshal(doc)
 	if err != nil {
@@ -108,7 +110,7 @@ func unseal(sealed, kek []byte) (*Ring, error) {
 			return nil, fmt.Errorf("%w: key %d: %w", ErrInvalid, i, err)
 		}
 		clear(e.Key)
-		entries[i] = Entry{k, e.State, e.Created, e.AcceptUntil}
+		entries[i] = Entry{k, e.State, e.Created, e.Next, e.ActiveSince, e.AcceptUntil}
 	}
 	r, err := newRing(doc.Revision, entries)
 	if err != nil {

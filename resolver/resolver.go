@@ -74,6 +74,9 @@ type Config struct {
 	Zones []string
 	// Metrics may be nil.
 	Metrics Metrics
+	// Opened, unless it is nil, hears of every key that opened a name that was answered. Many goroutines
+	// call it at once.
+	Opened func(*cipher.Key)
 	// Now is the clock; [time.Now] if nil.
 	Now func() time.Time
 }
@@ -145,6 +148,9 @@ func (r *Resolver) Resolve(name string, asker Asker) Answer {
 	decision := may.Answer(opened.Addr)
 	if !decision.Allow || !policy.Reachable(opened.Addr) {
 		return Answer{Status: Denied}
+	}
+	if r.config.Opened != nil {
+		r.config.Opened(opened.Key)
 	}
 	ttl := decision.TTL
 	if !opened.Until.IsZero() {

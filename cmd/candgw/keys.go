@@ -1,12 +1,9 @@
 package main
 
 import (
-	"encoding/hex"
-	"encoding/json"
+	"bytes"
 	"fmt"
 	"io"
-	"text/tabwriter"
-	"time"
 
 	"github.com/candgw/candgw/cipher"
 	"github.com/candgw/candgw/keyring"
@@ -14,15 +11,16 @@ import (
 
 func (a *app) keys(args []string) error {
 	verbs := map[string]func([]string) error{
-		"init": a.keysInit, "generate": a.keysGenerate, "import": a.keysImport,
-		"list": a.keysList, "activate": a.keysActivate, "export": a.keysExport,
+		"init": a.keysInit, "generate": a.keysGenerate, "import": a.keysImport, "list": a.keysList,
+		"activate": a.keysActivate, "retire": a.keysRetire, "revoke": a.keysRevoke, "remove": a.keysRemove,
+		"rotate": a.keysRotate, "export": a.keysExport,
 	}
 	args, err := a.parse(a.flags("keys"), args, false)
 	if err != nil {
 		return err
 	}
 	if len(args) == 0 {
-		return usageError("keys wants init, generate, import, list, activate or export")
+		return usageError("keys wants init, generate, import, list, activate, retire, revoke, remove, rotate or export")
 	}
 	verb, ok := verbs[args[0]]
 	if !ok {
@@ -60,14 +58,25 @@ func (a *app) keysGenerate(args []string) error {
 	return a.addKey(k, state)
 }
 
-// maxKeyText is longer than any key in any form.
-const maxKeyText = 1 << 10
+// maxKeyText is longer than any key in any form, and than a bundle of a thousand.
+const maxKeyText = 1 << 20
 
 func (a *app) keysImport(args []string) error {
 	fs := a.flags("keys import")
 	suiteName, stateName := fs.String("suite", "", ""), fs.String("state", "", "")
 	if _, err := a.arguments(fs, args); err != nil {
 		return err
+	}
+	text, err := io.ReadAll(io.LimitReader(a.stdin, maxKeyText))
+	if err != nil {
+		return err
+	}
+	defer clear(text)
+	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
+		if *suiteName != "" || *stateName != "" {
+			return usageError("a bundle tells suite and state of its keys: leave --suite and --state out")
+		}
+		return a.importBundle(text)
 	}
 	if *suiteName == "" || *stateName == "" {
 		return usageError("keys import wants --suite and --state, and the key on standard input")
@@ -80,11 +89,6 @@ func (a *app) keysImport(args []string) error {
 	if err != nil {
 		return usageError("%w", err)
 	}
-	text, err := io.ReadAll(io.LimitReader(a.stdin, maxKeyText))
-	if err != nil {
-		return err
-	}
-	defer clear(text)
 	material, err := keyring.ParseMaterial(text)
 	if err != nil {
 		return fmt.Errorf("standard input: %w", err)
@@ -97,6 +101,21 @@ func (a *app) keysImport(args []string) error {
 	return a.addKey(k, state)
 }
 
+// importBundle puts in what 'keys export --format json' printed.
+func (a *app) importBundle(text []byte) error {
+	bundle, err := keyring.ParseBundle(text)
+	if err != nil {
+		return fmt.Errorf("standard input: %w", err)
+	}
+	if _, err := a.store().Update(func(e *keyring.Editor) error { e.Import(bundle); return nil }); err != nil {
+		return err
+	}
+	for _, e := range bundle {
+		fmt.Fprintln(a.stdout, e.Key.ID())
+	}
+	return nil
+}
+
 func (a *app) addKey(k *cipher.Key, state keyring.State) error {
 	if state != keyring.Standby && state != keyring.Active {
 		return usageError("a new key is standby or active, not %v", state)
@@ -105,83 +124,6 @@ func (a *app) addKey(k *cipher.Key, state keyring.State) error {
 		return err
 	}
 	fmt.Fprintln(a.stdout, k.ID())
-	return nil
-}
-
-// A keyJSON is one element of 'keys list --json'.
-type keyJSON struct {
-	ID          cipher.KeyID  `json:"id"`
-	Suite       cipher.Suite  `json:"suite"`
-	State       keyring.State `json:"state"`
-	Created     time.Time     `json:"created"`
-	AcceptUntil *time.Time    `json:"accept_until"` // null but for retired keys
-}
-
-func (a *app) keysList(args []string) error {
-	fs := a.flags("keys list")
-	asJSON := fs.Bool("json", false, "")
-	if _, err := a.arguments(fs, args); err != nil {
-		return err
-	}
-	r, err := a.store().Load()
-	if err != nil {
-		return err
-	}
-	list := []keyJSON{}
-	for e := range r.Entries() {
-		k := keyJSON{e.Key.ID(), e.Key.Suite(), e.State, e.Created, nil}
-		if !e.AcceptUntil.IsZero() {
-			k.AcceptUntil = &e.AcceptUntil
-		}
-		list = append(list, k)
-	}
-	if *asJSON {
-		return json.NewEncoder(a.stdout).Encode(list)
-	}
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tSUITE\tSTATE\tCREATED\tACCEPT UNTIL")
-	for _, k := range list {
-		until := "-"
-		if k.AcceptUntil != nil {
-			until = k.AcceptUntil.Format(time.RFC3339)
-		}
-		fmt.Fprintf(w, "%v\t%v\t%v\t%s\t%s\n", k.ID, k.Suite, k.State, k.Created.Format(time.RFC3339), until)
-	}
-	return w.Flush()
-}
-
-func (a *app) keysActivate(args []string) error {
-	id, err := a.keyID(a.arguments(a.flags("keys activate"), args, "ID"))
-	if err != nil {
-		return err
-	}
-	store := a.store()
-	if _, err := store.Load(); err != nil { // Update would begin a ring in a folder without one
-		return err
-	}
-	_, err = store.Update(func(e *keyring.Editor) error { return e.Activate(id) })
-	return err
-}
-
-func (a *app) keysExport(args []string) error {
-	fs := a.flags("keys export")
-	reveal := fs.Bool("reveal", false, "")
-	id, err := a.keyID(a.arguments(fs, args, "ID"))
-	if err != nil {
-		return err
-	}
-	if !*reveal {
-		return usageError("keys export prints the secret key: say --reveal if that is what you want")
-	}
-	r, err := a.store().Load()
-	if err != nil {
-		return err
-	}
-	e, err := r.Lookup(id)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(a.stdout, hex.EncodeToString(e.Key.Material()))
 	return nil
 }
 

@@ -30,9 +30,15 @@ Usage:
     candgw keys init
     candgw keys generate [--suite S] [--state standby|active]
     candgw keys import --suite S --state standby|active < key
+    candgw keys import < bundle.json
     candgw keys list [--json]
-    candgw keys activate ID
+    candgw keys rotate [--suite S] [--settle 10s] [--grace 24h] [--now] [--json]
+    candgw keys activate ID [--grace 24h]
+    candgw keys retire ID [--grace 24h]
+    candgw keys revoke ID [--force]
+    candgw keys remove ID [--force]
     candgw keys export ID --reveal
+    candgw keys export --for SUITE [--format json|env] --reveal
     candgw policy check PATH... [--json]
     candgw policy explain [--policy PATH] [--client ADDR] [--origin URL] < offer.sdp
     candgw policy explain [--policy PATH] --lookup ADDR --from ADDR [--on-link]

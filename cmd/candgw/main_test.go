@@ -45,6 +45,8 @@ func TestScripts(t *testing.T) {
 			"exits":    exits,
 			"polls":    polls,
 			"dns":      lookUp,
+			"ids":      keyID(false),
+			"waits":    keyID(true),
 		},
 	})
 }

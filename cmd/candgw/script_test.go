@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -71,6 +72,37 @@ func lookUp(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		if got != want {
 			ts.Fatalf("%s is answered %s, want %s", name, got, want)
+		}
+	}
+}
+
+// ids STATE SUITE [same] puts the id of the one key of a state and suite into $ID; with same, it is to be the
+// one that is there already. It waits for one to be there if called as waits.
+func keyID(wait bool) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) < 2 {
+			ts.Fatalf("usage: ids state suite [same]")
+		}
+		deadline := time.Now().Add(patience)
+		for {
+			ts.Check(ts.Exec("candgw", "keys", "list", "--json"))
+			var list []struct{ ID, State, Suite string }
+			ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &list))
+			var found []string
+			for _, k := range list {
+				if k.State == args[0] && k.Suite == args[1] {
+					found = append(found, k.ID)
+				}
+			}
+			if wait && len(found) == 0 && time.Now().Before(deadline) {
+				time.Sleep(20 * time.Millisecond)
+				continue
+			}
+			if len(found) != 1 || len(args) > 2 && ts.Getenv("ID") != found[0] {
+				ts.Fatalf("%s keys of %s are %v; before it was %s", args[0], args[1], found, ts.Getenv("ID"))
+			}
+			ts.Setenv("ID", found[0])
+			return
 		}
 	}
 }

@@ -1,0 +1,204 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/candgw/candgw/cipher"
+)
+
+// A Rotation is how the key that encrypts under a suite is replaced. It has two phases: a new key
+// waits, on standby, until every node that shares the ring has it; then it is activated. So at no moment
+// does one node make a name that another cannot open.
+type Rotation struct {
+	Suite cipher.Suite
+	// Settle is how long to wait: longer than any node takes to load a ring that changed.
+	Settle time.Duration
+	// Grace is how long the key before decrypts afterwards.
+	Grace time.Duration
+}
+
+// ErrGaveWay says that a rotation was undone by hand: its new key was revoked, retired or removed before it
+// became active.
+var ErrGaveWay = errors.New("the rotation's new key is no longer on standby")
+
+// BeginRotation puts a new key on standby, or returns the one of a rotation that began before, and how
+// long it has yet to wait.
+func (s *FileStore) BeginRotation(r Rotation) (next Entry, wait time.Duration, err error) {
+	ring, err := s.Load()
+	if err != nil { // Update would begin a ring in a folder without one
+		return Entry{}, 0, err
+	}
+	if next, ok := ring.next(r.Suite); ok {
+		return next, r.wait(next, s.now()), nil
+	}
+	_, err = s.Update(func(e *Editor) error {
+		next, err = e.addNext(r.Suite)
+		return err
+	})
+	// Of another process that was faster the key is as new as this one would be.
+	return next, r.Settle, err
+}
+
+// wait returns how long a new key has yet to wait. Times in rings are cut to the second; and a clock that
+// went back is no reason to wait longer than for a key that is made now.
+func (r *Rotation) wait(next Entry, now time.Time) time.Duration {
+	return min(max(next.Created.Add(r.Settle+time.Second).Sub(now), 0), r.Settle)
+}
+
+// FinishRotation activates the key that BeginRotation returned, unless that is done already, and
+// returns the entries of that key and of the one before it, whose Key is nil if there is none. The
+// error is [ErrGaveWay], or that of [FileStore.Update].
+func (s *FileStore) FinishRotation(r Rotation, id cipher.KeyID) (active, old Entry, err error) {
+	_, err = s.Update(func(e *Editor) error {
+		k := e.find(id)
+		if k == nil || k.State != Active && !k.Next {
+			return fmt.Errorf("%w: %v", ErrGaveWay, id)
+		}
+		before := e.active(r.Suite)
+		if k.State == Active { // another process did it; nothing changes
+			active = *k
+			return errNothingToDo
+		}
+		if err := e.Activate(id, r.Grace); err != nil {
+			return err
+		}
+		active = *k
+		if before != nil {
+			old = *before
+		}
+		return nil
+	})
+	if errors.Is(err, errNothingToDo) {
+		err = nil
+	}
+	return active, old, err
+}
+
+// errNothingToDo ends an edit that would change nothing, so that no revision is spent on it.
+var errNothingToDo = errors.New("nothing to do")
+
+// A Schedule rotates by the clock, and removes retired keys that decrypt no more. All nodes that share a
+// ring may run it: each rotation is one, whoever is first. It serves one goroutine.
+type Schedule struct {
+	Store *FileStore
+	// Every is how long a key is active.
+	Every         time.Duration
+	Settle, Grace time.Duration
+
+	expired map[cipher.KeyID]time.Time // since when, by a clock that does not jump
+}
+
+// keepExpired is how long a key that decrypts no more stays in the ring all the same: the clock may be
+// wrong, and set right again.
+const keepExpired = time.Hour
+
+// Next returns when the active key of a suite is to be replaced; not ok if there is none.
+func (s *Schedule) Next(r *Ring, suite cipher.Suite) (at time.Time, ok bool) {
+	for _, e := range r.entries {
+		if e.State == Active && e.Key.Suite() == suite {
+			since := e.ActiveSince
+			if since.IsZero() { // of a ring that knew no such time
+				since = e.Created
+			}
+			return since.Add(s.Every), true
+		}
+	}
+	return time.Time{}, false
+}
+
+// Tick does what is due. It returns the entries of keys that it made, activated or removed.
+func (s *Schedule) Tick(r *Ring) (changed []Entry, err error) {
+	now := s.Store.now()
+	for _, suite := range cipher.Suites() {
+		rotation := Rotation{suite, s.Settle, s.Grace}
+		at, ok := s.Next(r, suite)
+		next, begun := r.next(suite)
+		switch {
+		case begun && rotation.wait(next, now) == 0:
+			active, _, finished := s.Store.FinishRotation(rotation, next.Key.ID())
+			if err = errors.Join(err, finished); finished == nil {
+				changed = append(changed, active)
+			}
+		case !begun && ok && !now.Before(at):
+			entry, _, began := s.Store.BeginRotation(rotation)
+			if err = errors.Join(err, began); began == nil {
+				changed = append(changed, entry)
+			}
+		}
+	}
+	removed, expired := s.removeExpired(r, now)
+	return append(changed, removed...), errors.Join(err, expired)
+}
+
+// removeExpired removes the keys that it has seen expired for long enough.
+func (s *Schedule) removeExpired(r *Ring, now time.Time) (removed []Entry, err error) {
+	seen := map[cipher.KeyID]time.Time{}
+	for _, e := range r.entries {
+		if e.State != Retired || e.decrypts(now) {
+			continue
+		}
+		id := e.Key.ID()
+		since, ok := s.expired[id]
+		if !ok {
+			since = now
+		}
+		seen[id] = since
+		if now.Sub(since) >= min(keepExpired, s.Grace) { // of two times with a monotonic clock
+			removed = append(removed, e)
+		}
+	}
+	s.expired = seen
+	if len(removed) == 0 {
+		return nil, nil
+	}
+	_, err = s.Store.Update(func(e *Editor) error {
+		for _, x := range removed {
+			if err := e.Remove(x.Key.ID(), false); err != nil && !errors.Is(err, ErrNotFound) {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return removed, nil
+}
+
+// next returns the key of a rotation that has begun.
+func (r *Ring) next(suite cipher.Suite) (Entry, bool) {
+	for _, e := range r.entries {
+		if e.Next && e.Key.Suite() == suite {
+			return e, true
+		}
+	}
+	return Entry{}, false
+}
+
+// Rotate is BeginRotation, the wait, and FinishRotation. Progress hears of the entries as they become:
+// the new key on standby, with how long it waits; then that key active, and the one before it, if any.
+// It may be interrupted, and goes on from there when it is called again.
+func (s *FileStore) Rotate(ctx context.Context, r Rotation, progress func(e Entry, wait time.Duration)) error {
+	next, wait, err := s.BeginRotation(r)
+	if err != nil {
+		return err
+	}
+	progress(next, wait)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(wait):
+	}
+	active, old, err := s.FinishRotation(r, next.Key.ID())
+	if err != nil {
+		return err
+	}
+	progress(active, 0)
+	if old.Key != nil {
+		progress(old, 0)
+	}
+	return nil
+}

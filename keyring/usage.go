@@ -1,0 +1,94 @@
+package keyring
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/candgw/candgw/cipher"
+	"github.com/candgw/candgw/internal/atomicfile"
+)
+
+// A Usage notes when keys last opened a name. It is safe for concurrent use; the zero value is ready.
+type Usage struct{ keys sync.Map } // of *atomic.Int64, seconds since 1970, by cipher.KeyID
+
+// Opened notes that a key has opened a name. It allocates for the first name of a key alone.
+func (u *Usage) Opened(k *cipher.Key, now time.Time) {
+	v, ok := u.keys.Load(k.ID())
+	if !ok {
+		v, _ = u.keys.LoadOrStore(k.ID(), new(atomic.Int64))
+	}
+	// Not stored where nothing changes, so that processors do not take the value from each other.
+	if at, t := v.(*atomic.Int64), now.Unix(); at.Load() < t {
+		at.Store(t)
+	}
+}
+
+// A Status is what the nodes that share a folder tell of its keys beyond what the ring says. Nothing rests
+// on it, and none of it is secret.
+type Status struct {
+	// LastOpened is when a key last opened a name, on any node.
+	LastOpened map[cipher.KeyID]time.Time `json:"last_opened,omitempty"`
+	// NextRotation is when the active key of a suite is to be replaced.
+	NextRotation map[cipher.Suite]time.Time `json:"next_rotation,omitempty"`
+}
+
+const (
+	statusFile     = "status.json"
+	statusLockFile = "status.lock"
+)
+
+// Status reads what nodes have told; nothing where none has.
+func (s *FileStore) Status() (Status, error) {
+	var out Status
+	text, err := os.ReadFile(filepath.Join(s.dir, statusFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return out, nil
+	} else if err != nil {
+		return out, err
+	}
+	if err := json.Unmarshal(text, &out); err != nil {
+		return Status{}, fmt.Errorf("%s: %w: remove it, and it is made again", filepath.Join(s.dir, statusFile), err)
+	}
+	return out, nil
+}
+
+// TellStatus adds what this node knows of the keys of a ring. If another process is at it just now, it
+// does nothing: the next time will do.
+func (s *FileStore) TellStatus(r *Ring, u *Usage, next map[cipher.Suite]time.Time) error {
+	lock := flock.New(filepath.Join(s.dir, statusLockFile), flock.SetPermissions(0o600))
+	if ok, err := lock.TryLock(); err != nil || !ok {
+		return err
+	}
+	defer lock.Close()
+	before, err := s.Status()
+	if err != nil {
+		before = Status{} // what is broken is made again
+	}
+	now := Status{LastOpened: map[cipher.KeyID]time.Time{}, NextRotation: next}
+	for _, e := range r.entries {
+		id := e.Key.ID()
+		at := before.LastOpened[id]
+		if v, ok := u.keys.Load(id); ok {
+			if t := time.Unix(v.(*atomic.Int64).Load(), 0).UTC(); t.After(at) {
+				at = t
+			}
+		}
+		if !at.IsZero() {
+			now.LastOpened[id] = at
+		}
+	}
+	text, err := json.Marshal(now)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(filepath.Join(s.dir, statusFile), append(text, '\n'), 0o600)
+}
