@@ -17,21 +17,24 @@ type Editor struct {
 	base    *Ring
 	entries []Entry
 	now     time.Time
+	// soon is the second that now ends in: what is accepted for a time from now on is so to the end of one.
+	soon time.Time
 }
 
 // Edit returns an editor of r. Times that it writes are now, in UTC, to the second; or the latest at
 // which something became of a key, if the clock went back behind that: what is accepted for a time from
 // now on must not end early once the clock is right again.
 func (r *Ring) Edit(now time.Time) *Editor {
+	soon := now.UTC().Add(time.Second - 1).Truncate(time.Second)
 	now = now.UTC().Truncate(time.Second)
 	for _, e := range r.entries {
 		for _, t := range []time.Time{e.Created, e.ActiveSince} {
 			if t.After(now) {
-				now = t
+				now, soon = t, t
 			}
 		}
 	}
-	return &Editor{r, slices.Clone(r.entries), now}
+	return &Editor{r, slices.Clone(r.entries), now, soon}
 }
 
 // Add puts a key in, as standby or active; an active key retires the one before it for
@@ -40,8 +43,10 @@ func (e *Editor) Add(k *cipher.Key, state State) error {
 	if state != Standby && state != Active {
 		return fmt.Errorf("%w: a new key is standby or active, not %v", ErrInvalid, state)
 	}
-	if e.find(k.ID()) != nil {
-		return fmt.Errorf("%w: %v", ErrDuplicate, k.ID())
+	for _, x := range e.entries {
+		if materialOf(x.Key) == materialOf(k) {
+			return fmt.Errorf("%w: %v", ErrDuplicate, x.Key)
+		}
 	}
 	e.entries = append(e.entries, Entry{Key: k, State: Standby, Created: e.now})
 	if state == Active {
@@ -63,7 +68,7 @@ func (e *Editor) Activate(id cipher.KeyID, grace time.Duration) error {
 		return nil
 	}
 	if old := e.active(next.Key.Suite()); old != nil {
-		old.State, old.AcceptUntil = Retired, e.now.Add(grace)
+		old.State, old.AcceptUntil = Retired, e.soon.Add(grace)
 	}
 	next.State, next.Next, next.ActiveSince, next.AcceptUntil = Active, false, e.now, time.Time{}
 	return nil
@@ -82,7 +87,7 @@ func (e *Editor) Retire(id cipher.KeyID, grace time.Duration) error {
 	case k.State == Revoked:
 		return fmt.Errorf("%v cannot be retired: %w", k.Key, ErrRevoked)
 	}
-	k.State, k.Next, k.AcceptUntil = Retired, false, e.now.Add(grace)
+	k.State, k.Next, k.AcceptUntil = Retired, false, e.soon.Add(grace)
 	return nil
 }
 

@@ -108,18 +108,18 @@ type Ring struct {
 // newRing checks the invariants of a ring, which are:
 //
 //  1. every entry has a key, a known state and a time of creation;
-//  2. no key is in twice;
+//  2. no key is in twice, nor the same octets as keys of two suites;
 //  3. a suite has at most one active key;
 //  4. AcceptUntil is set for retired keys, and for no other;
 //  5. a suite has at most one next key, and that is standby.
 func newRing(revision uint64, entries []Entry) (*Ring, error) {
-	seen := map[cipher.KeyID]bool{}
+	seen := map[[sha256.Size]byte]bool{}
 	active, next := map[cipher.Suite]bool{}, map[cipher.Suite]bool{}
 	for i, e := range entries {
 		switch {
 		case e.Key == nil, e.State < Standby, e.State > Revoked, e.Created.IsZero():
 			return nil, fmt.Errorf("%w: entry %d lacks a key, a state or a time of creation", ErrInvalid, i)
-		case seen[e.Key.ID()]:
+		case seen[materialOf(e.Key)]:
 			return nil, fmt.Errorf("%w: %v is in twice", ErrInvalid, e.Key)
 		case e.State == Active && active[e.Key.Suite()]:
 			return nil, fmt.Errorf("%w: %v has two active keys", ErrInvalid, e.Key.Suite())
@@ -128,7 +128,7 @@ func newRing(revision uint64, entries []Entry) (*Ring, error) {
 		case e.Next && (e.State != Standby || next[e.Key.Suite()]):
 			return nil, fmt.Errorf("%w: %v is %v and next, or one of two", ErrInvalid, e.Key, e.State)
 		}
-		seen[e.Key.ID()] = true
+		seen[materialOf(e.Key)] = true
 		active[e.Key.Suite()] = active[e.Key.Suite()] || e.State == Active
 		next[e.Key.Suite()] = next[e.Key.Suite()] || e.Next
 	}
@@ -136,6 +136,13 @@ func newRing(revision uint64, entries []Entry) (*Ring, error) {
 	entries = slices.Clone(entries)
 	slices.SortStableFunc(entries, func(a, b Entry) int { return order[a.State] - order[b.State] })
 	return &Ring{revision: revision, entries: entries}, nil
+}
+
+// materialOf returns what tells the octets of two keys apart, and nothing of them.
+func materialOf(k *cipher.Key) [sha256.Size]byte {
+	m := k.Material()
+	defer clear(m)
+	return sha256.Sum256(m)
 }
 
 // Revision returns the number of the snapshot: each edit adds one.

@@ -31,7 +31,7 @@ const (
 	defaultDNS = "127.0.0.1:5354"
 	defaultAPI = "127.0.0.1:8480"
 
-	reloadEvery  = 500 * time.Millisecond
+	reloadEvery  = 200 * time.Millisecond
 	shutdownTime = 5 * time.Second
 
 	// maxConnections bounds those of the API; a further one waits.

@@ -15,13 +15,12 @@ import (
 	"time"
 )
 
-const api = "http://127.0.0.1:8480"
-
 // gateway is a running `candgw serve` with no configuration but a data folder of its own.
 type gateway struct {
 	namespace
 	program string
 	dataDir string
+	api     string // its URL
 	http    *http.Client
 }
 
@@ -29,17 +28,32 @@ type gateway struct {
 // arguments if any are given. It returns once the gateway is ready.
 func startGateway(t *testing.T, ns namespace, arguments ...string) *gateway {
 	t.Helper()
-	g := &gateway{namespace: ns, program: build(t), dataDir: t.TempDir(), http: ns.client()}
+	g := &gateway{namespace: ns, program: build(t), dataDir: t.TempDir(), api: "http://127.0.0.1:8480", http: ns.client()}
+	g.serve(t, arguments...)
+	return g
+}
+
+// startAnother runs a second one beside g that shares its data folder, with its API and DNS at other ports.
+func (g *gateway) startAnother(t *testing.T, arguments ...string) *gateway {
+	t.Helper()
+	second := *g
+	second.api = "http://127.0.0.1:8481"
+	second.serve(t, append([]string{"--api", "127.0.0.1:8481"}, arguments...)...)
+	return &second
+}
+
+func (g *gateway) serve(t *testing.T, arguments ...string) {
+	t.Helper()
 	arguments = append([]string{"serve", "--data-dir", g.dataDir}, arguments...)
 	ended := start(t, g.command(g.program, arguments...))
 
 	deadline := time.After(patience)
 	for {
-		response, err := g.http.Get(api + "/readyz")
+		response, err := g.http.Get(g.api + "/readyz")
 		if err == nil {
 			response.Body.Close()
 			if response.StatusCode == http.StatusOK {
-				return g
+				return
 			}
 			err = fmt.Errorf("status %s", response.Status)
 		}
@@ -112,7 +126,7 @@ func (g *gateway) encrypt(t *testing.T, client netip.Addr, kind, body string) (e
 	t.Helper()
 	query := url.Values{"client": {client.String()}}
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
-		api+"/v1/encrypt?"+query.Encode(), strings.NewReader(body))
+		g.api+"/v1/encrypt?"+query.Encode(), strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
