@@ -22,12 +22,13 @@ func (d *document) edits() []edit {
 	for _, a := range d.arrays {
 		out = append(out, leaveOut(a)...)
 	}
+	var copies []edit
 	for _, t := range d.texts {
 		if t.beside != "" {
-			out = append(out, d.copyElement(t))
+			copies = append(copies, d.copyElement(t, out))
 		}
 	}
-	return inOrder(out)
+	return inOrder(append(out, copies...))
 }
 
 // inOrder sorts edits, and leaves out those of what another one takes out.
@@ -66,20 +67,37 @@ func escape(s string) string {
 // hasRoomBeside reports whether a second candidate can stand beside one of the text: on a line, or in an
 // array of elements that hold one candidate each.
 func (t *text) hasRoomBeside() bool {
-	return !t.single || t.element != nil && t.element.texts == 1
+	return !t.single || t.element != nil && t.element.room
 }
 
-// putBeside puts a copy of a candidate with edits made before the candidate.
-func (t *text) putBeside(cand *sdp.Candidate, edits []edit) {
-	if t.single {
-		t.beside = t.copyOf(sdp.Span{End: len(t.s)}, edits)
-		return
+// A besideOf is a candidate to put before another one, and what of it is written otherwise.
+type besideOf struct {
+	cand    *sdp.Candidate
+	written []edit
+}
+
+// putBesides puts the candidates beside others there, which are copies of them as they have become.
+func (t *text) putBesides() {
+	var lines []edit
+	for _, b := range t.besides {
+		part := b.cand.Whole
+		edits := slices.Clone(b.written)
+		for _, e := range t.edits {
+			if part.Start <= e.Start && e.End <= part.End {
+				edits = append(edits, e)
+			}
+		}
+		line := t.copyOf(part, edits)
+		if t.single {
+			t.beside = line
+			return
+		}
+		if !strings.HasSuffix(line, "\n") { // the last of its text
+			line += lineEnd(t.s)
+		}
+		lines = append(lines, edit{sdp.Span{Start: part.Start, End: part.Start}, line})
 	}
-	line := t.copyOf(cand.Whole, edits)
-	if !strings.HasSuffix(line, "\n") { // the last of its text
-		line += lineEnd(t.s)
-	}
-	t.edits = append(t.edits, edit{sdp.Span{Start: cand.Whole.Start, End: cand.Whole.Start}, line})
+	t.edits = append(t.edits, lines...)
 }
 
 func lineEnd(s string) string {
@@ -99,11 +117,18 @@ func (t *text) copyOf(part sdp.Span, edits []edit) string {
 	return string(apply(part.Of(t.s), inOrder(edits)))
 }
 
-// copyElement puts a copy of the element that a text is in before the element, with the text that
-// stands beside it there.
-func (d *document) copyElement(t *text) edit {
+// copyElement puts a copy of the element that a text is in before the element, edited as that is, with
+// the text that stands beside it there.
+func (d *document) copyElement(t *text, edits []edit) edit {
 	e, start, end := t.element, t.raw[0], t.raw[len(t.s)]
-	return edit{sdp.Span{Start: e.Start, End: e.Start}, d.body[e.Start:start] + escape(t.beside) + d.body[end:e.End] + ","}
+	inside := []edit{{sdp.Span{Start: start - e.Start, End: end - e.Start}, escape(t.beside)}}
+	for _, other := range edits {
+		if e.Start <= other.Start && other.End <= e.End && (other.End < start || end < other.Start) {
+			other.Start, other.End = other.Start-e.Start, other.End-e.Start
+			inside = append(inside, other)
+		}
+	}
+	return edit{sdp.Span{Start: e.Start, End: e.Start}, string(apply(e.Of(d.body), inOrder(inside))) + ","}
 }
 
 // leaveOut returns the edits that take elements out of an array: up to the first that stays each goes

@@ -24,12 +24,17 @@ func (c *call) encryptBody(ctx context.Context) error {
 	for _, t := range slices.Concat(c.doc.texts, c.doc.rest) {
 		c.sweep(t)
 	}
+	// Copies come last, so that nothing is told in them that is not told in what they are copies of.
+	for _, t := range c.doc.texts {
+		t.putBesides()
+	}
 	return nil
 }
 
 // encryptCandidates decides what becomes of each candidate of a body. Host candidates come first, so
 // that it is known which addresses are concealed when the others are looked at.
 func (c *call) encryptCandidates() error {
+	c.tellHosts()
 	reports := make([][]CandidateReport, len(c.doc.texts))
 	for _, hosts := range []bool{true, false} {
 		for i, t := range c.doc.texts {
@@ -61,6 +66,23 @@ func (c *call) encryptCandidates() error {
 		c.report.add(r)
 	}
 	return nil
+}
+
+// tellHosts finds the addresses of hosts that the policy tells in one candidate, though it may conceal
+// them in another: of one transport, for instance. The order of candidates must not matter.
+func (c *call) tellHosts() {
+	for _, t := range c.doc.texts {
+		for i := range t.desc.Candidates {
+			cand := &t.desc.Candidates[i]
+			addr := cand.Host.Addr
+			if !isHost(t, cand) || !cand.Ciphertext.Empty() || !policy.Reachable(addr) {
+				continue
+			}
+			if v := c.decide(t, cand, addr); v.Action == policy.Augment && t.hasRoomBeside() || v.Action != policy.Augment && v.Action.Tells() {
+				c.tell(addr)
+			}
+		}
+	}
 }
 
 // typeOf returns the type of a candidate as policies write it.
@@ -140,11 +162,11 @@ func (c *call) encryptNamed(t *text, cand *sdp.Candidate) (CandidateReport, erro
 	// The address that the policy asks for is not known, or not to be asked for: whoever has an
 	// encrypted name could put guesses beside it, and see which one goes.
 	v := c.decide(t, cand, netip.Addr{})
-	switch {
-	case v.Action == policy.Drop:
+	if v.Action == policy.Drop {
 		return decided(v, FateDropped, "")
-	case c.beyondMax(t, cand, v):
-		return droppedBeyondMax(v)
+	}
+	if r := c.bounded(t, cand, v); r != nil {
+		return *r, nil
 	}
 	c.redactRelated(t, cand, v)
 	switch {
@@ -172,14 +194,23 @@ func (c *call) tellsHosts(addr netip.Addr) bool {
 	return v.Action.Tells()
 }
 
-// beyondMax counts a candidate that its policy lets pass, and reports whether there are too many.
-func (c *call) beyondMax(t *text, cand *sdp.Candidate, v policy.Verdict) bool {
-	return v.Max > 0 && c.count(t, cand, 1+slices.Index(candidateTypes[:], typeOf(t, cand))) > v.Max
-}
-
-func droppedBeyondMax(v policy.Verdict) (CandidateReport, error) {
+// bounded counts a candidate of a type that its policy bounds, and returns a report if it does not pass. It
+// is to be known of which session it is, or the bound would hold for nothing.
+func (c *call) bounded(t *text, cand *sdp.Candidate, v policy.Verdict) *CandidateReport {
+	if v.Max == 0 {
+		return nil
+	}
+	var r CandidateReport
+	if _, wrong := c.password(t, cand); wrong != "" {
+		r, _ = refusedUnder(v, wrong)
+		return &r
+	}
+	if c.count(t, cand, 1+slices.Index(candidateTypes[:], typeOf(t, cand))) <= v.Max {
+		return nil
+	}
 	besides := fmt.Sprintf("%d of its type pass in a session, and this is one more", v.Max)
-	return decided(policy.Verdict{By: v.MaxBy}, FateDropped, besides)
+	r, _ = decided(policy.Verdict{By: v.MaxBy}, FateDropped, besides)
+	return &r
 }
 
 // encryptAddress is for candidates whose address is known. origin is the browser's name for it, if it
@@ -193,17 +224,21 @@ func (c *call) encryptAddress(t *text, cand *sdp.Candidate, addr netip.Addr, ori
 		return dropped("no other host can reach an address of its kind")
 	}
 	v := c.decide(t, cand, addr)
-	if v.Action == policy.Drop || c.beyondMax(t, cand, v) {
+	if v.Action == policy.Drop {
 		if raw {
 			c.hide(addr)
 		}
-		if v.Action == policy.Drop {
-			return decided(v, FateDropped, "")
-		}
-		return droppedBeyondMax(v)
+		return decided(v, FateDropped, "")
 	}
-	beside := v.Action == policy.Augment && t.hasRoomBeside() && !c.concealed[addr]
-	switch tells := v.Action == policy.Keep || v.Action == policy.Reveal || beside; {
+	if r := c.bounded(t, cand, v); r != nil {
+		if raw {
+			c.hide(addr)
+		}
+		return *r, nil
+	}
+	beside := v.Action == policy.Augment && t.hasRoomBeside()
+	tells := v.Action.Tells() && (v.Action != policy.Augment || beside)
+	switch {
 	case tells && raw && c.concealed[addr]:
 		return dropped("its address is that of a candidate that is concealed")
 	case tells && (raw || v.Action == policy.Reveal):
@@ -248,13 +283,17 @@ func (c *call) encrypt(t *text, cand *sdp.Candidate, v policy.Verdict, addr neti
 		}
 		c.seen(name, pwd)
 	}
-	common := len(t.edits)
-	t.replace(cand.Foundation, c.newFoundation(cand.Foundation.Of(t.s), key, pwd, seed))
+	old := cand.Foundation.Of(t.s)
+	if beside && isNewFoundation(key, old) {
+		c.redactRelated(t, cand, v)
+		return CandidateReport{Result: FateKept, Reason: "it is augmented already", By: v.By}, nil
+	}
+	t.replace(cand.Foundation, c.newFoundation(old, key, pwd, seed))
 	c.redactRelated(t, cand, v)
 	written := writeName(cand, form, key, name, addr)
 	switch {
 	case beside:
-		t.putBeside(cand, slices.Concat(t.edits[common:], written))
+		t.besides = append(t.besides, besideOf{cand, written})
 		return decided(v, FateAugmented, "")
 	case v.Action == policy.Augment:
 		t.edits = append(t.edits, written...)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -27,8 +28,9 @@ type text struct {
 	gone  bool
 	edits []edit
 	keep  []sdp.Span // what is to stay even if it tells a concealed address
-	// beside, unless it is empty, is another single candidate to put beside the text.
-	beside string
+	// besides are candidates to put before those of the text; beside is that of a single one, written out.
+	besides []besideOf
+	beside  string
 	// element is the innermost element of an array that the text is in; it may go with the text.
 	element *element
 	// top says that the text is the whole body, or a member of the object that is.
@@ -52,6 +54,9 @@ type element struct {
 	sdp.Span
 	texts int // anywhere inside it
 	gone  int // of those that are in no array inside it
+	// room says that a copy of it may stand beside it: its array holds elements of one candidate alone. Others,
+	// as the name of an event, say that places in the array have a meaning.
+	room bool
 }
 
 // leaves reports whether nothing that the element was for is left.
@@ -101,6 +106,10 @@ func (d *document) value(key string, in *element) error {
 			array = append(array, e)
 			return err
 		})
+		alike := !slices.ContainsFunc(array, func(e *element) bool { return e.texts != 1 })
+		for _, e := range array {
+			e.room = alike
+		}
 		d.arrays = append(d.arrays, array)
 		return err
 	case '"':
@@ -177,7 +186,7 @@ func (d *document) string(t *text) error {
 	case sdp.LooksLikeCandidate(t.s) && !(lines && strings.Contains(strings.TrimRight(t.s, "\r\n"), "\n")):
 		t.single = true
 		t.desc, err = sdp.ParseCandidate(t.s)
-	case strings.HasPrefix(t.s, "v=0\n"), strings.HasPrefix(t.s, "v=0\r\n"):
+	case sdp.LooksLikeDescription(t.s):
 		t.desc, err = sdp.Parse(t.s, false)
 	case lines, t.key == "sdp":
 		t.desc, err = sdp.Parse(t.s, true)

@@ -124,7 +124,8 @@ func TestAugmentJSON(t *testing.T) {
 		want       Fate
 		count      int // of candidates that come out
 	}{
-		{"in an array", "[1, " + candidate + " , 2]", FateAugmented, 2},
+		{"in an array", "[ " + candidate + " ]", FateAugmented, 2},
+		{"in the array of an event", "[\"ice-candidate\", " + candidate + "]", FateEncrypted, 1},
 		{"as a text in an array", `["candidate:1 1 udp 2122260223 10.77.1.2 4000 typ host ufrag XHiM"]`, FateAugmented, 2},
 		{"two in an array", "[" + candidate + "," + strings.Replace(candidate, "10.77.1.2", "10.77.3.2", 1) + "]", FateAugmented, 4},
 		{"alone", candidate, FateEncrypted, 1},
@@ -337,5 +338,78 @@ func TestInbound(t *testing.T) {
 				t.Errorf("%v, %+v", err, r)
 			}
 		})
+	}
+}
+
+// A copy tells nothing that the original does not.
+func TestAugmentTellsNothingElse(t *testing.T) {
+	const only = "action = \"augment\"\naddresses = [\"10.77.1.0/24\"]"
+	s := newGateway(t, hostPolicy(only, "candidate \"srflx\" {\n action = \"augment\"\n}"))
+	got, _ := s.encrypt(t, SDP, offer(host("10.77.3.2"), host("10.77.1.2")+" x-local 10.77.3.2"))
+	if strings.Contains(got, "10.77.3.2") || strings.Count(got, "x-local 0.0.0.0") != 2 {
+		t.Errorf("got %s", got)
+	}
+	const inJSON = `[{"candidate":"candidate:1 1 udp 1 203.0.113.5 4000 typ srflx raddr 10.77.3.2 rport 4000","relatedAddress":"10.77.3.2","foundation":"1"}]`
+	fragment := "a=ice-ufrag:XHiM\r\na=ice-pwd:" + pwd + "\r\n"
+	body := `[` + quote(t, fragment) + `,` + inJSON + `]`
+	s.encrypt(t, SDP, offer())
+	got, _ = s.encrypt(t, JSON, strings.Replace(body, `"candidate":"`, `"usernameFragment":"XHiM","candidate":"`, 1))
+	if strings.Contains(got, "10.77.3.2") || strings.Contains(got, `"foundation":"1"`) || strings.Count(got, "typ srflx") != 2 {
+		t.Errorf("got %s", got)
+	}
+}
+
+// What went through once is not augmented again.
+func TestAugmentTwice(t *testing.T) {
+	s := newGateway(t, hostPolicy(`action = "augment"`))
+	once, _ := s.encrypt(t, SDP, offer(host("10.77.1.2"), host(browserName)))
+	if twice, report := s.encrypt(t, SDP, once); twice != once || report.Kept != 4 {
+		t.Errorf("%+v made\n%s of\n%s", report, twice, once)
+	}
+}
+
+// What a policy drops is told nowhere else in the body, and what was related to it neither.
+func TestDroppedIsToldNowhere(t *testing.T) {
+	s := newGateway(t, hostPolicy(`action = "drop"`, "candidate \"srflx\" {\n action = \"drop\"\n}"))
+	for _, lines := range [][]string{
+		{host("10.77.1.2"), "a=x-note:10.77.1.2"},
+		{srflxLine, "a=x-note:10.77.1.2 203.0.113.5"},
+	} {
+		got, _ := s.encrypt(t, SDP, offer(lines...))
+		if strings.Contains(got, "10.77.1.2") || strings.Contains(got, "203.0.113.5") {
+			t.Errorf("got %s", got)
+		}
+	}
+}
+
+// One address by two transports, of which the policy tells one, comes out alike in either order.
+func TestOrderOfCandidatesDoesNotMatter(t *testing.T) {
+	for _, action := range []string{"keep", "augment"} {
+		s := newGateway(t, hostPolicy("action = \""+action+"\"\ntransports = [\"udp\"]\notherwise = \"encrypt\""))
+		for _, lines := range [][]string{{host("10.77.1.2"), tcp(host("10.77.1.2"))}, {tcp(host("10.77.1.2")), host("10.77.1.2")}} {
+			_, report := s.encrypt(t, SDP, offer(lines...))
+			if report.Encrypted != 1 || report.Kept+report.Augmented != 1 {
+				t.Errorf("%s: %+v", action, report)
+			}
+		}
+	}
+}
+
+// A bound does not hold for what is of no session that is known.
+func TestMaxWantsASession(t *testing.T) {
+	s := newGateway(t, hostPolicy("", "candidate \"srflx\" {\n max = 1\n}"))
+	body := `{"candidate":"candidate:2 1 udp 1 203.0.113.5 4000 typ srflx","usernameFragment":"zzzz"}`
+	r, err := s.Encrypt(context.Background(), Request{Body: []byte(body), Format: JSON, Client: client})
+	if !errors.Is(err, ErrNothingLeft) || len(r.Report.Refused()) != 1 {
+		t.Errorf("%v, %+v", err, r)
+	}
+}
+
+// A space at the end of a line is no part of the candidate.
+func TestSpaceAfterCandidate(t *testing.T) {
+	s := newGateway(t, hostPolicy("", "name {\n extensions = [\"addrtype\"]\n}", "inbound {\n action = \"decrypt\"\n}"))
+	got, _ := s.encrypt(t, SDP, offer(host("10.77.1.2")+" "))
+	if r, err := s.Decrypt(context.Background(), Request{Body: []byte(got), Format: SDP, Client: client}); err != nil || r.Report.Decrypted != 1 {
+		t.Errorf("%v of %q", err, got)
 	}
 }

@@ -95,8 +95,11 @@ func (c *call) tells(t *text, f *sdp.Field) bool {
 	return t.usesICE(f.Section) || !addr.IsValid() || isPrivate(addr) || f.Kind == sdp.RemoteCandidates
 }
 
-// usesICE reports whether a section has credentials; the session level, whether any has.
+// usesICE reports whether a section has credentials or candidates; the session level, whether any has.
 func (t *text) usesICE(section int) bool {
+	if slices.ContainsFunc(t.desc.Candidates, func(c sdp.Candidate) bool { return section == 0 || c.Section == section }) {
+		return true
+	}
 	if section != 0 {
 		return t.desc.Ufrag(t.s, section) != ""
 	}

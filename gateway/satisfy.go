@@ -43,7 +43,7 @@ func (c *call) satisfies(t *text) error {
 	through := 0
 	for _, id := range t.desc.Identities {
 		provider, identity, err := readAssertion(id.Value.Of(t.s))
-		if err != nil || !s.Identity.Allows(provider, identity) {
+		if err != nil || id.Section != 0 || !s.Identity.Allows(provider, identity) { // in a section it is none
 			t.edits = append(t.edits, edit{Span: id.Whole})
 			c.report.Assertions++
 			continue

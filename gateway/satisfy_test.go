@@ -15,6 +15,11 @@ func assertion(text string) string {
 	return "a=identity:" + base64.StdEncoding.EncodeToString([]byte(text))
 }
 
+// signed returns an offer with lines at the level of the session, where an assertion is one.
+func signed(lines ...string) string {
+	return strings.Replace(offer(fingerprint, "a=mid:0"), "m=application", strings.Join(append(lines, ""), "\r\n")+"m=application", 1)
+}
+
 // of returns the assertion of a provider, in the form of the example in RFC 8827, section 5.
 func of(provider, identity string) string {
 	return assertion(`{"idp":{"domain":"` + provider + `","protocol":"default"},"assertion":"{\"identity\":\"` + identity + `\",\"contents\":\"x\",\"signature\":\"y\"}"}`)
@@ -47,8 +52,11 @@ func TestSessionRefuses(t *testing.T) {
 		{"fingerprint", needPrint, offer(fingerprint), SDP, ""},
 		{"a fragment has none", needPrint, "a=ice-ufrag:XHiM\r\nm=audio 9 X\r\na=mid:0\r\n", Fragment, ""},
 		{"no assertion", needSomeone, offer(), SDP, `line 1: it has no identity assertion that is let through (a=identity; RFC 8827, section 5): policy "p", session, identity, require`},
-		{"an assertion of another", needSomeone, offer(of("idp.example.org", "alice@example.com")), SDP, "line 1: "},
-		{"an assertion", needSomeone, offer(of("idp.example.com", "alice@example.com")), SDP, ""},
+		{"an assertion of another", needSomeone, signed(of("idp.example.org", "alice@example.com")), SDP, "line 1: "},
+		{"an assertion", needSomeone, signed(of("idp.example.com", "alice@example.com")), SDP, ""},
+		{"an assertion in a section, where it is none", needSomeone, offer(of("idp.example.com", "alice@example.com")), SDP, "line 1: "},
+		{"another version", needPrint, `{"type":"offer","sdp":` + quote(t, strings.Replace(offer(), "v=0", "v=1", 1)) + `}`, JSON, "v=0"},
+		{"a description under another name", sdes, `{"offer":` + quote(t, strings.Replace(offer(key), "v=0", "v=0 ", 1)) + `}`, JSON, "v=0"},
 		{"a fragment has no assertion", needSomeone, "a=ice-ufrag:XHiM\r\n", Fragment, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -62,7 +70,8 @@ func TestSessionRefuses(t *testing.T) {
 					continue
 				}
 				var refusal *Refusal
-				if !errors.Is(err, ErrRefused) || !errors.As(err, &refusal) || r != nil || !strings.Contains(err.Error(), tt.says) {
+				refused := errors.Is(err, ErrRefused) && errors.As(err, &refusal) || errors.Is(err, ErrMalformed)
+				if !refused || r != nil || !strings.Contains(err.Error(), tt.says) {
 					t.Errorf("%s: %v, %+v", name, err, r)
 				}
 			}
@@ -114,11 +123,11 @@ func TestAssertions(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newGateway(t, hostPolicy("", "session {\nidentity {\n"+tt.identity+"\n}\n}"))
-			body := offer(tt.line, "a=mid:0")
+			body := signed(tt.line)
 			got, report := s.encrypt(t, SDP, body)
 			want, out := body, 0
 			if !tt.through {
-				want, out = offer("a=mid:0"), 1
+				want, out = signed(), 1
 			}
 			if got != want || report.Assertions != out {
 				t.Errorf("%d taken out of\n%s", report.Assertions, got)

@@ -2,7 +2,9 @@ package policy
 
 import (
 	"errors"
+	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -14,23 +16,40 @@ type Origin string
 var ErrOrigin = errors.New("not the origin of a web page: want scheme and host alone, as in https://meet.example.com")
 
 // ParseOrigin reads an origin as browsers send it. The error is [ErrOrigin]; "null", which browsers
-// send for pages without one, is an error too.
+// send for pages without one, is an error too, and so is what no browser would send.
 func ParseOrigin(s string) (Origin, error) {
 	u, err := url.Parse(s)
-	if err != nil || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery ||
-		strings.HasSuffix(s, "#") || u.Hostname() == "" || strings.HasSuffix(u.Host, ":") || strings.ContainsFunc(u.Host, isNotHost) {
+	if err != nil || u.Host == "" || !strings.EqualFold(s, u.Scheme+"://"+u.Host) {
 		return "", ErrOrigin
 	}
-	host := strings.ToLower(u.Host)
-	switch u.Scheme { // in lower case already
-	case "https":
-		host = strings.TrimSuffix(host, ":443")
-	case "http":
-		host = strings.TrimSuffix(host, ":80")
-	default:
+	own, known := map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	host, ok := originHost(strings.ToLower(u.Host[:len(u.Host)-len(portOf(u))]))
+	port := strings.TrimPrefix(portOf(u), ":")
+	n, err := strconv.ParseUint(port, 10, 16)
+	switch {
+	case !known || !ok || strings.HasSuffix(u.Host, ":"):
+		return "", ErrOrigin
+	case port == "" || port == own:
+		return Origin(u.Scheme + "://" + host), nil
+	case err != nil || n == 0 || port[0] == '0':
 		return "", ErrOrigin
 	}
-	return Origin(u.Scheme + "://" + host), nil
+	return Origin(u.Scheme + "://" + host + ":" + port), nil
 }
 
-func isNotHost(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("*%,;", r) }
+// portOf returns the port of a URL with the colon before it, "" if it has none.
+func portOf(u *url.URL) string {
+	if p := u.Port(); p != "" {
+		return ":" + p
+	}
+	return ""
+}
+
+// originHost returns a host as browsers write it.
+func originHost(s string) (string, bool) {
+	if inside, ok := strings.CutPrefix(s, "["); ok {
+		addr, err := netip.ParseAddr(strings.TrimSuffix(inside, "]"))
+		return "[" + addr.String() + "]", err == nil && addr.Is6() && addr.Zone() == "" && strings.HasSuffix(inside, "]")
+	}
+	return s, isDomain(strings.ReplaceAll(s, "_", "-"))
+}

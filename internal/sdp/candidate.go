@@ -13,7 +13,7 @@ type Candidate struct {
 	Line    int
 	Section int  // index into Description.Sections
 	Whole   Span // the line with its end
-	Text    Span // from "candidate:" on, without the end of the line
+	Text    Span // from "candidate:" to the last word
 
 	Foundation, Transport, Type Span
 	Host                        Host
@@ -121,7 +121,7 @@ func (p *parser) candidate(n int, text Span) (*Candidate, error) {
 		return broken("too few fields, or two spaces between them")
 	}
 	word := func(i int) string { return w[i].Of(p.text) }
-	c := &Candidate{Line: n, Text: text, Foundation: w[0], Transport: w[2], Port: w[5], Type: w[7]}
+	c := &Candidate{Line: n, Text: Span{text.Start, w[len(w)-1].End}, Foundation: w[0], Transport: w[2], Port: w[5], Type: w[7]}
 	var wrong string
 	c.Host, wrong = parseHost(w[4], word(4))
 	switch component, ok := number(word(1), 256); {

@@ -67,13 +67,14 @@ func (d *Description) Unprotected(text string) (line int) {
 	}
 	for i := range d.Sections[1:] {
 		s := &d.Sections[1+i]
-		rejected := s.Port.Of(text) == "0" && !s.BundleOnly
-		if !rejected && !s.Fingerprint && !d.bundledWithFingerprint(text, s) {
+		if !s.rejected(text) && !s.Fingerprint && !d.bundledWithFingerprint(text, s) {
 			return s.Line
 		}
 	}
 	return 0
 }
+
+func (s *Section) rejected(text string) bool { return s.Port.Of(text) == "0" && !s.BundleOnly }
 
 func (d *Description) bundledWithFingerprint(text string, s *Section) bool {
 	for _, b := range d.bundles {
@@ -82,7 +83,7 @@ func (d *Description) bundledWithFingerprint(text string, s *Section) bool {
 			continue
 		}
 		for _, other := range d.Sections[1:] {
-			if other.Fingerprint && slices.Contains(mids, other.mid.Of(text)) {
+			if other.Fingerprint && !other.rejected(text) && slices.Contains(mids, other.mid.Of(text)) {
 				return true
 			}
 		}

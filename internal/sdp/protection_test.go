@@ -48,9 +48,6 @@ func TestWhole(t *testing.T) {
 		{"description", "v=0\r\ns=-\r\n", true},
 		{"nothing else", "v=0", true},
 		{"fragment", "a=ice-ufrag:8hhY\n", false},
-		{"another version", "v=1\n", false},
-		{"more digits", "v=00\n", false},
-		{"space after", "v=0 \n", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := parse(t, tt.text).Whole; got != tt.want {
@@ -77,6 +74,7 @@ func TestCryptoLine(t *testing.T) {
 		{"no colon", head + "a=crypto", 3},
 		{"space before the colon", head + "a=crypto :1" + key, 3},
 		{"space for a colon", head + "a=crypto 1" + key, 3},
+		{"MIKEY as a capability", head + "a=acap:1 key-mgmt:mikey AQAFgM0XflABAAAA", 3},
 		{"MIKEY", head + "a=key-mgmt:mikey AQAFgM0XflABAAAA", 3},
 		{"tab", head + "a=crypto\t1" + key, 3},
 		{"no-break space", head + "a=crypto\u00a0:1" + key, 3},
@@ -131,6 +129,7 @@ func TestUnprotected(t *testing.T) {
 		{"bundled, none has it", bundle + audio + "a=mid:0\n" + audio + "a=mid:1\n", 3},
 		{"not in the bundle", bundle + audio + "a=mid:0\n" + fingerprint + audio + "a=mid:2\n", 6},
 		{"the other is not in the bundle", bundle + audio + "a=mid:0\n" + audio + "a=mid:2\n" + fingerprint, 3},
+		{"bundled with one that is rejected", bundle + rejected + "a=mid:0\n" + fingerprint + audio + "a=mid:1\n", 6},
 		{"no mid", bundle + audio + "a=mid:0\n" + fingerprint + audio, 6},
 		{"another kind of group", head + "a=group:LS 0 1\n" + audio + "a=mid:0\n" + fingerprint + audio + "a=mid:1\n", 6},
 		{"a bundle in a section", head + audio + "a=group:BUNDLE 0 1\na=mid:0\n" + fingerprint + audio + "a=mid:1\n", 6},

@@ -47,8 +47,9 @@ type Description struct {
 	// Whole says that the text is a whole description: its first line is v=0.
 	Whole bool
 	// CryptoLine is the first line from which some reader may take a media key in clear; 0 if there is
-	// none: a=crypto in any form (RFC 4568), another attribute with "inline:" in it, as a=crypto begins
-	// a key (a=acap of RFC 5939 may repeat one), a=key-mgmt (RFC 4567), or k= (RFC 4566, section 5.12).
+	// none: a=crypto in any form (RFC 4568), "inline:" in an attribute, as a=crypto begins
+	// a key, or a=key-mgmt (RFC 4567), both also inside another attribute, as in a=acap (RFC 5939); or k=
+	// (RFC 4566, section 5.12).
 	CryptoLine int
 
 	bundles []Span // the identifications of the sections in each a=group:BUNDLE (RFC 9143)
@@ -88,6 +89,13 @@ type Field struct {
 	Host    Host
 	Type    Span // IP4 or IP6; empty for RemoteCandidates
 	Port    Span // of a=rtcp:
+}
+
+// LooksLikeDescription reports whether a reader could take s for a whole description: v=, whatever the
+// version and the white space before it, and more lines.
+func LooksLikeDescription(s string) bool {
+	s = strings.TrimLeftFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' })
+	return hasPrefixFold(s, "v=") && strings.Contains(s, "\no=")
 }
 
 // Parse reads a description, which begins with v=0, or a fragment, which need not. The error is an
@@ -142,7 +150,7 @@ func (p *parser) line(n int, whole, content Span, fragment bool) error {
 		return &Error{n, "a control character or another kind of line end inside the line"}
 	case n > 1 && s[0] == 'v':
 		return &Error{n, "a second description: want v=0 in the first line alone"}
-	case n == 1 && !fragment && s != "v=0":
+	case n == 1 && (!fragment || s[0] == 'v') && s != "v=0":
 		return &Error{n, "not SDP: a description begins with v=0"}
 	case !hasPrefixFold(s, "a="+candidatePrefix) && HidesCandidate(s):
 		return &Error{n, "a candidate in a line that is not a=candidate:"}
@@ -254,7 +262,7 @@ func (p *parser) attribute(n int, whole, value Span) error {
 	} else if i > 0 {
 		bare = name[:i]
 	}
-	if isAny(bare, "crypto", "key-mgmt") || containsPrefix(s, inlinePrefix) {
+	if isAny(bare, "crypto", "key-mgmt") || containsPrefix(s, inlinePrefix) || containsPrefix(s, "key-mgmt:") {
 		p.crypto(n)
 	}
 	switch {

@@ -254,6 +254,8 @@ func TestBrokenDescriptions(t *testing.T) {
 		{"space before", head + " a=" + good, 5, "not SDP"},
 		{"space before =", head + "a =" + good, 5, "not SDP"},
 		{"one letter", head + "a", 5, "not SDP"},
+		{"another version", "v=1\n", 1, "begins with v=0"},
+		{"a space after the version", "v=0 \n", 1, "begins with v=0"},
 		{"a second description", head + "v=0\n", 5, "second description"},
 		{"text after an empty line", head + "\r\n" + "a=" + good, 6, "empty line"},
 		{"carriage return inside", head + "s=x\ra=" + good, 5, "line end"},
