@@ -92,7 +92,7 @@ func (c *call) tells(t *text, f *sdp.Field) bool {
 	}
 	// An endpoint that does ICE does not need its address here; one that does not, does, if it is
 	// a public one.
-	return t.usesICE(f.Section) || !addr.IsValid() || isPrivate(addr) || f.Kind == sdp.RemoteCandidates
+	return c.session.RelayOnly || t.usesICE(f.Section) || !addr.IsValid() || isPrivate(addr) || f.Kind == sdp.RemoteCandidates
 }
 
 // usesICE reports whether a section has credentials or candidates; the session level, whether any has.

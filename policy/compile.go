@@ -232,13 +232,13 @@ func (r *reader) warnOfReach(signaling, lookups *reach) {
 		answers := p.asker.rule != nil
 		switch {
 		case !signaling.decides[number]:
-			r.warn(p.at, "Policy is never reached", r.whyNever(number, signaling, !p.anyClient && len(p.clients) == 0 || !p.anyOrigin && len(p.origins) == 0)+" Move it up, or leave it out.")
+			r.warn(p.at, "Policy is never reached", r.whyNever(number, signaling, !p.anyClient && len(p.clients) == 0 || !p.anyOrigin && len(p.origins) == 0))
 		case p.anyOrigin:
 			r.warnOfShadow(number, signaling)
 		}
 		switch {
 		case answers && !lookups.decides[number]:
-			r.warn(p.resolveAt, "Lookups are never reached", r.whyNever(number, lookups, !p.anyAsker && len(p.askers) == 0)+" Move the policy up, or leave resolve out.")
+			r.warn(p.resolveAt, "Lookups are never reached", r.whyNever(number, lookups, !p.anyAsker && len(p.askers) == 0))
 		case answers && p.ownAskers:
 			r.warnOfShadow(number, lookups)
 		}
@@ -251,11 +251,11 @@ func (r *reader) whyNever(number index, found *reach, nobody bool) string {
 	switch {
 	case ok:
 		by := r.rules[shadow.by-1]
-		return fmt.Sprintf("For everyone that it is for a policy before it decides, as %q does (%s:%d).", by.name, by.at.Filename, by.at.Start.Line)
+		return fmt.Sprintf("For everyone that it is for a policy before it decides, as %q does (%s:%d). Move this one up, or leave it out.", by.name, by.at.Filename, by.at.Start.Line)
 	case nobody:
-		return "It is for nobody: a list of it is empty."
+		return "It is for nobody: a list of it is empty. Write whom it is for, or leave it out."
 	}
-	return "For everyone that it is for a policy before it decides."
+	return "For everyone that it is for a policy before it decides. Move this one up, or leave it out."
 }
 
 // warnOfShadow warns of a network for which a policy is written, and another one decides. Of networks that

@@ -191,6 +191,7 @@ func (r *reader) session(out *parsed, p *policyHCL) {
 	if r.flag(b.RequireFingerprint) {
 		out.rule.session.RequireFingerprint = out.place("session, require_fingerprint", b.RequireFingerprint.Range)
 	}
+	out.rule.session.RelayOnly = r.flag(b.RelayOnly)
 	if b.Identity != nil {
 		out.rule.session.Identity = r.identity(out, b.Identity)
 	}
@@ -254,7 +255,6 @@ func (r *reader) candidates(out *parsed, p *policyHCL) {
 		}
 	}
 	out.unknown = Verdict{Name: name, By: out.place("", p.Range)}
-	relayOnly := p.Session != nil && r.flag(p.Session.RelayOnly)
 	for i, t := range candidateTypes {
 		rule := &out.rule.candidates[i]
 		switch {
@@ -263,7 +263,7 @@ func (r *reader) candidates(out *parsed, p *policyHCL) {
 		default:
 			rule.match = Verdict{Action: defaultAction(t, Drop), Name: name, By: out.place(fmt.Sprintf("no candidate %q", t), p.Range)}
 		}
-		if relayOnly {
+		if out.rule.session.RelayOnly {
 			by := out.place("session, relay_only", p.Session.RelayOnly.Range)
 			if t != "relay" {
 				*rule = candidateRule{match: Verdict{Name: name, By: by}}

@@ -170,3 +170,24 @@ func TestMistakesOfLongList(t *testing.T) {
 		t.Errorf("got %d, the last %+v", len(p), p[len(p)-1])
 	}
 }
+
+// A few lines that double a list or a text over and over are an error before they fill the memory.
+func TestDoublingIsBounded(t *testing.T) {
+	for name, step := range map[string]string{
+		"lists": "x%d = concat(" + strings.Repeat("local.x%[2]d, ", 10) + "[])\n",
+		"texts": "x%d = \"" + strings.Repeat("${local.x%[2]d}", 10) + "\"\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			var text strings.Builder
+			text.WriteString("locals {\n" + map[string]string{"lists": "x0 = [\"10.0.0.0/8\"]\n", "texts": "x0 = \"0123456789\"\n"}[name])
+			for i := range 12 {
+				fmt.Fprintf(&text, step, i+1, i)
+			}
+			text.WriteString("}\npolicy \"a\" {}\n")
+			p := mistakesIn(t, policy.Source{Name: "double.hcl", Text: []byte(text.String())})
+			if len(p) != 1 || !strings.Contains(p[0].Detail, "more than 262144") && !strings.Contains(p[0].Detail, "at most 262144") {
+				t.Errorf("got %.500v", p)
+			}
+		})
+	}
+}

@@ -91,6 +91,33 @@ func ReadSource(path string) (Source, error) {
 	return Source{path, text}, nil
 }
 
+// ReadInside reads a file that a policy file, or one that goes with policies, names. It is in the folder of
+// that or below it, so that to read somebody's policy is not to read one's own files to them.
+func ReadInside(folder, name string) ([]byte, error) {
+	text, _, err := readInside(folder, name)
+	return text, err
+}
+
+func readInside(folder, name string) (text []byte, info fs.FileInfo, err error) {
+	name = filepath.FromSlash(name)
+	if !filepath.IsLocal(name) {
+		return nil, nil, fmt.Errorf("%q is not in the folder of the file that names it: name one in it, or in one inside it", name)
+	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer root.Close()
+	text, info, err = readFile(root.FS(), filepath.ToSlash(filepath.Clean(name)))
+	switch {
+	case err != nil:
+		return nil, info, fmt.Errorf("%s: %w: name a file in the same folder, or in one inside it", name, err)
+	case len(text) > MaxFile:
+		return nil, info, fmt.Errorf("%s is larger than %d MiB: split it", name, MaxFile>>20)
+	}
+	return text, info, nil
+}
+
 // policyFiles returns the policy files of a path.
 func policyFiles(path string) ([]string, error) {
 	info, err := os.Stat(path)

@@ -234,20 +234,20 @@ func TestMistakesInLists(t *testing.T) {
 	if err := syscall.Mkfifo(filepath.Join(folder, "pipe"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	inFolder := " in the folder of the policy"
+	inFolder := " in the folder of the file that names it"
 	for _, tt := range []struct {
 		name, list, says string
 	}{
-		{"missing", "missing", "no such file or directory: name a file of networks" + inFolder},
-		{"dangling", "nowhere", "no such file or directory: name a file of networks" + inFolder},
-		{"above", "../list", "is not" + inFolder + ": name a file in it"},
+		{"missing", "missing", "no such file or directory: name a file in the same folder"},
+		{"dangling", "nowhere", "no such file or directory: name a file in the same folder"},
+		{"above", "../list", "is not" + inFolder + ": name one in it"},
 		{"above and back", "a/../../list", "is not" + inFolder},
 		{"absolute", outside, "is not" + inFolder},
 		{"no name", "", "is not" + inFolder},
-		{"link out, absolute", "out", "name a file of networks" + inFolder},
-		{"link out", "up", "name a file of networks" + inFolder},
-		{"pipe", "pipe", "not a regular file: name a file of networks"},
-		{"folder", ".", "not a regular file: name a file of networks"},
+		{"link out, absolute", "out", "name a file in the same folder"},
+		{"link out", "up", "name a file in the same folder"},
+		{"pipe", "pipe", "not a regular file: name a file in the same folder"},
+		{"folder", ".", "not a regular file: name a file in the same folder"},
 		{"too large", "large", "larger than 4 MiB: split it"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -60,7 +59,7 @@ func newReader(getenv func(string) (string, bool)) *reader {
 			"loopback_networks": stringList(loopbackNetworks),
 		},
 		Functions: map[string]function.Function{
-			"concat":     stdlib.ConcatFunc,
+			"concat":     concat,
 			"cidrsubnet": cidrSubnet,
 			"file_lines": textFunction("name", cty.List(cty.String), r.fileLines),
 			"env":        textFunction("name", cty.String, r.env),
@@ -139,7 +138,12 @@ func (r *reader) readLocal(name string, values map[string]cty.Value) {
 	r.eval.Variables["local"] = cty.ObjectVal(named)
 	r.folder = l.folder
 	values[name] = cty.DynamicVal // what is made of a mistake is not reported again
-	if v, ok := r.value(l.attr); ok {
+	v, ok := r.value(l.attr)
+	if ok && tooMuch(v) {
+		r.fail(l.attr.Expr.Range(), "Too much", fmt.Sprintf("A local holds at most %d elements, or %d octets of text.", maxElements, maxText))
+		ok = false
+	}
+	if ok {
 		values[name] = v
 		r.coveredTwice(l.attr.Expr, v)
 	}
@@ -224,27 +228,15 @@ func (r *reader) env(name string) (cty.Value, error) {
 // It stays inside the folder of the policy, so that to check somebody's policy is not to read one's
 // own files to them.
 func (r *reader) fileLines(name string) (cty.Value, error) {
-	if !filepath.IsLocal(name) {
-		return cty.NilVal, fmt.Errorf("%q is not in the folder of the policy: name a file in it, or in one inside it", name)
-	}
 	path := filepath.Join(r.folder, filepath.FromSlash(name))
-	if list, ok := r.lists[path]; ok {
+	if list, ok := r.lists[path]; ok && filepath.IsLocal(filepath.FromSlash(name)) {
 		return list, nil
 	}
-	r.lists[path] = cty.UnknownVal(cty.List(cty.String)) // is not reported a second time
-	r.looks[path] = nil
-	root, err := os.OpenRoot(r.folder)
-	if err != nil {
-		return cty.NilVal, err
-	}
-	defer root.Close()
-	text, info, err := readFile(root.FS(), filepath.ToSlash(filepath.Clean(name)))
+	text, info, err := readInside(r.folder, name)
 	r.looks[path] = info
-	switch {
-	case err != nil:
-		return cty.NilVal, fmt.Errorf("%s: %w: name a file of networks in the folder of the policy", name, err)
-	case len(text) > MaxFile:
-		return cty.NilVal, fmt.Errorf("%s is larger than %d MiB: split it", name, MaxFile>>20)
+	if err != nil {
+		r.lists[path] = cty.UnknownVal(cty.List(cty.String)) // is not reported a second time
+		return cty.NilVal, err
 	}
 	r.files[path] = &hcl.File{Bytes: text}
 	r.lists[path] = r.readLines(path, text)
@@ -274,6 +266,37 @@ func (r *reader) readLines(path string, text []byte) cty.Value {
 	}
 	r.warnTwice(list)
 	return stringList(items)
+}
+
+// maxElements bounds what a local or a function holds: a few lines that double a list over and over would
+// fill all memory.
+const maxElements = 1 << 18
+
+// concat is the function of that name in Terraform, within bounds.
+var concat = function.New(&function.Spec{
+	VarParam: &function.Parameter{Name: "lists", Type: cty.DynamicPseudoType},
+	Type: func(args []cty.Value) (cty.Type, error) {
+		elements := 0
+		for _, v := range args {
+			if v.IsKnown() && !v.IsNull() && v.CanIterateElements() {
+				elements += v.LengthInt()
+			}
+		}
+		if elements > maxElements {
+			return cty.NilType, fmt.Errorf("the lists have %d elements, more than %d", elements, maxElements)
+		}
+		return stdlib.ConcatFunc.ReturnTypeForValues(args)
+	},
+	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return stdlib.Concat(args...) },
+})
+
+// maxText bounds a text in a local for the same reason.
+const maxText = 64 << 10
+
+// tooMuch reports whether a value is beyond these bounds.
+func tooMuch(v cty.Value) bool {
+	return v.IsWhollyKnown() && !v.IsNull() && (v.Type() == cty.String && len(v.AsString()) > maxText ||
+		v.CanIterateElements() && v.LengthInt() > maxElements)
 }
 
 // cidrSubnet is the function of that name in Terraform: of a network it numbers the parts that are

@@ -17,7 +17,7 @@ import (
 type Action uint8
 
 const (
-	// Drop takes the candidate out. It is the zero value: what no policy allows does not pass.
+	// Drop takes the candidate out. It is the zero value.
 	Drop Action = iota
 	// Keep passes the candidate on as it is: with its address, or with the browser's name.
 	Keep
@@ -119,6 +119,9 @@ type Session struct {
 	// ForbidSDES refuses descriptions with SDES keys (RFC 8827, section 6.5), and RequireFingerprint
 	// those with media that DTLS does not protect; both are nil where they are not asked for.
 	ForbidSDES, RequireFingerprint *Place
+	// RelayOnly says that no address leaves but those of relays; [Set.DecideCandidate] drops the other
+	// candidates.
+	RelayOnly bool
 	// Identity is nil where assertions pass as they are.
 	Identity *Identity
 	// Decrypt says that encrypted names on their way to the endpoint become addresses.

@@ -18,7 +18,7 @@ func TestWarnings(t *testing.T) {
 		name, text string
 		want       []string // place: summary: a part of what to do
 	}{
-		{"same clients", "policy \"a\" { clients = [\"10.0.0.0/8\"] }\npolicy \"b\" { clients = [\"10.0.0.0/8\"] }", []string{`a.hcl:2: Policy is never reached: as "a" does (a.hcl:1). Move it up`}},
+		{"same clients", "policy \"a\" { clients = [\"10.0.0.0/8\"] }\npolicy \"b\" { clients = [\"10.0.0.0/8\"] }", []string{`a.hcl:2: Policy is never reached: as "a" does (a.hcl:1). Move this one up`}},
 		{"after everyone", "policy \"a\" {}\npolicy \"b\" { clients = [\"10.0.0.0/8\"] }", []string{`a.hcl:2: Policy is never reached: as "a" does`}},
 		{"after everyone, with an origin", "policy \"a\" {}\npolicy \"b\" { origins = [\"https://a.example\"] }", []string{`a.hcl:2: Policy is never reached: as "a" does`}},
 		{"after both halves", "policy \"a\" { clients = [\"10.0.0.0/9\"] }\npolicy \"b\" { clients = [\"10.128.0.0/9\"] }\npolicy \"c\" { clients = [\"10.0.0.0/8\"] }", []string{`a.hcl:3: Policy is never reached: as "a" does`}},
@@ -28,7 +28,7 @@ func TestWarnings(t *testing.T) {
 		{"at no origin", "policy \"a\" { origins = [] }", []string{`a.hcl:1: Policy is never reached: a list of it is empty`}},
 		{"same origin", "policy \"a\" { origins = [\"https://a.example\"] }\npolicy \"b\" {\n clients = [\"10.0.0.0/8\"]\n origins = [\"https://A.example:443\"]\n}", []string{`a.hcl:2: Policy is never reached: as "a" does`}},
 		{"overlap", "policy \"a\" { clients = [\"10.0.0.0/8\"] }\npolicy \"b\" {\n clients = [\n  \"192.0.2.0/24\",\n  \"10.1.0.0/16\",\n ]\n}", []string{`a.hcl:5: Policies overlap: For 10.1.0.0/16 a policy before this one decides, as "a" does (a.hcl:1). Move this one up`}},
-		{"lookups after everyone", "policy \"a\" {\n clients = [\"10.0.0.0/8\"]\n resolve { clients = [\"0.0.0.0/0\", \"::/0\"] }\n}\npolicy \"b\" {\n resolve { clients = [\"192.0.2.0/24\"] }\n}", []string{`a.hcl:6: Lookups are never reached: as "a" does (a.hcl:1). Move the policy up`}},
+		{"lookups after everyone", "policy \"a\" {\n clients = [\"10.0.0.0/8\"]\n resolve { clients = [\"0.0.0.0/0\", \"::/0\"] }\n}\npolicy \"b\" {\n resolve { clients = [\"192.0.2.0/24\"] }\n}", []string{`a.hcl:6: Lookups are never reached: as "a" does (a.hcl:1). Move this one up`}},
 		{"lookups of nobody", "policy \"a\" {\n resolve { clients = [] }\n}", []string{`a.hcl:2: Lookups are never reached: a list of it is empty`}},
 		{"lookups after a policy without resolve", "policy \"a\" { clients = [\"10.0.0.0/8\"] }\npolicy \"b\" {\n resolve { clients = [\"10.1.0.0/16\"] }\n}", []string{`a.hcl:3: Lookups are never reached: as "a" does`}},
 		{"lookups overlap", "policy \"a\" {\n clients = [\"10.0.0.0/8\"]\n resolve {}\n}\npolicy \"b\" {\n resolve { clients = [\"10.1.0.0/16\", \"192.0.2.0/24\"] }\n}", []string{`a.hcl:6: Policies overlap: For 10.1.0.0/16`}},

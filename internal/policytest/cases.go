@@ -3,9 +3,7 @@ package policytest
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -142,17 +140,11 @@ func fileFunction(folder string) function.Function {
 		Params: []function.Parameter{{Name: "name", Type: cty.String}},
 		Type:   function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			name := filepath.FromSlash(args[0].AsString())
-			if !filepath.IsLocal(name) {
-				return cty.NilVal, fmt.Errorf("%q is not in the folder of the tests: name a file in it, or in one inside it", name)
-			}
-			f, err := os.OpenInRoot(folder, name)
+			text, err := policy.ReadInside(folder, args[0].AsString())
 			if err != nil {
 				return cty.NilVal, err
 			}
-			defer f.Close()
-			text, err := io.ReadAll(io.LimitReader(f, gateway.MaxBody+1))
-			return cty.StringVal(string(text)), err
+			return cty.StringVal(string(text)), nil
 		},
 	})
 }
