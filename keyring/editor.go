@@ -68,7 +68,7 @@ func (e *Editor) Activate(id cipher.KeyID, grace time.Duration) error {
 		return nil
 	}
 	if old := e.active(next.Key.Suite()); old != nil {
-		old.State, old.AcceptUntil = Retired, e.soon.Add(grace)
+		old.State, old.AcceptUntil = Retired, e.until(grace)
 	}
 	next.State, next.Next, next.ActiveSince, next.AcceptUntil = Active, false, e.now, time.Time{}
 	return nil
@@ -87,7 +87,7 @@ func (e *Editor) Retire(id cipher.KeyID, grace time.Duration) error {
 	case k.State == Revoked:
 		return fmt.Errorf("%v cannot be retired: %w", k.Key, ErrRevoked)
 	}
-	k.State, k.Next, k.AcceptUntil = Retired, false, e.soon.Add(grace)
+	k.State, k.Next, k.AcceptUntil = Retired, false, e.until(grace)
 	return nil
 }
 
@@ -141,6 +141,14 @@ func (e *Editor) addNext(suite cipher.Suite) (Entry, error) {
 
 // Ring returns the edited ring, one revision on, or [ErrInvalid].
 func (e *Editor) Ring() (*Ring, error) { return newRing(e.base.revision+1, e.entries) }
+
+// until returns when a time from now on ends.
+func (e *Editor) until(grace time.Duration) time.Time {
+	if grace == 0 {
+		return e.now
+	}
+	return e.soon.Add(grace)
+}
 
 // active returns the entry that encrypts under a suite, nil if none does.
 func (e *Editor) active(suite cipher.Suite) *Entry {

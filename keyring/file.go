@@ -1,87 +1,138 @@
 package keyring
 
 import (
+	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
-	"golang.org/x/crypto/chacha20poly1305"
 
 	"github.com/candgw/candgw/cipher"
 	"github.com/candgw/candgw/internal/atomicfile"
 )
 
 var (
-	// ErrNoRing says that a folder holds no key ring yet.
+	// ErrNoRing says that a folder holds no key ring, or no longer.
 	ErrNoRing = errors.New("no key ring")
 	// ErrRingExists says that a folder holds a key ring already.
 	ErrRingExists = errors.New("there is a key ring already")
-	// ErrPermissions says that a secret file is open to others than its owner.
-	ErrPermissions = errors.New("the file is open to others than its owner")
-	// ErrRolledBack says that the ring on disk is older than the one in use.
+	// ErrRolledBack says that the ring on disk is older than one that was in use.
 	ErrRolledBack = errors.New("the key ring on disk is older than the one in use")
 )
 
 const (
-	ringFile = "ring"
-	kekFile  = "kek"
-	lockFile = "lock"
+	ringFile     = "ring"
+	kekFile      = "kek"
+	kekNextFile  = "kek.next"
+	revisionFile = "revision"
+	lockFile     = "lock"
 
 	lockPatience = 10 * time.Second
 )
 
-// A FileStore keeps a ring in a folder: `ring` holds it, sealed; `lock` is held while it is replaced;
-// `kek` holds the key-encryption key unless another file does. Any number of processes may share the
-// folder.
+// A FileStore keeps a ring in a folder. Any number of processes may share the folder, and any number of
+// goroutines the store. In the folder are
+//
+//   - ring: the ring, sealed under the key-encryption key;
+//   - ring.1, ring.2, ring.3: the three before it, the newest first, sealed likewise;
+//   - revision: the highest revision so far, authenticated with the key-encryption key;
+//   - kek: the key-encryption key, or how a passphrase makes it, unless another file is used;
+//   - kek.next: while [FileStore.RekeyToNew] or its like runs, the one to come;
+//   - lock: held while any of them is replaced.
+//
+// Readers hold no lock. So each file is replaced whole, and in an order in which the folder is that of
+// the old ring or of the new one after each step: what is lost with the power is never both.
 type FileStore struct {
+	// Passphrase returns the passphrase where the key-encryption key is made of one; the store clears what
+	// it returns. It is called once for each such key, by one goroutine at a time. Nil is as one that fails.
+	Passphrase func() ([]byte, error)
+
 	dir, kek string
 	now      func() time.Time
+	cost     derivation // of keys that are to be derived: time, memory and threads
+	step     func()     // called before each change on disk; nil but in tests
+
+	mu      sync.Mutex        // guards the following
+	derived map[string][]byte // keys by derivation
+	wrong   [32]byte          // hash of the last passphrase that did not fit, and of its derivation
 }
 
 // NewFileStore returns the store in dir. The key-encryption key is in the file kek, or, if that is
-// empty, in dir, where it is made on first use.
+// empty, in the file candgw-kek of the folder $CREDENTIALS_DIRECTORY, or, if there is none, in dir,
+// where it is made on first use.
 func NewFileStore(dir, kek string) *FileStore {
-	if kek == "" {
-		kek = filepath.Join(dir, kekFile)
-	}
-	return &FileStore{dir, kek, time.Now}
+	return &FileStore{dir: dir, kek: kekPath(dir, kek), now: time.Now, cost: defaultCost}
 }
 
-// Load reads the ring. The error is [ErrNoRing], [ErrDamaged], [ErrWrongKEK], [ErrPermissions],
-// [ErrInvalid], or of the file system.
+// KEKFile returns the path of the file in which the key-encryption key is.
+func (s *FileStore) KEKFile() string { return s.kek }
+
+func (s *FileStore) path(name string) string { return filepath.Join(s.dir, name) }
+
+func (s *FileStore) kekInFolder() bool { return s.kek == s.path(kekFile) }
+
+// Load reads the ring. The error is [ErrNoRing], [ErrDamaged], [ErrWrongKEK], [ErrPassphrase],
+// [ErrPermissions], [ErrInvalid], [ErrRolledBack], [ErrRecord], or of the file system.
 func (s *FileStore) Load() (*Ring, error) {
-	path := filepath.Join(s.dir, ringFile)
-	sealed, err := ReadSecret(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w in %s: run 'candgw keys init'", ErrNoRing, s.dir)
-	} else if err != nil {
-		return nil, err
+	r, _, kek, err := s.load()
+	clear(kek)
+	return r, err
+}
+
+// load returns the ring, sealed too, and its key-encryption key, which the caller clears.
+func (s *FileStore) load() (r *Ring, sealed, kek []byte, err error) {
+	for {
+		sealed, err = ReadSecret(s.path(ringFile))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, nil, s.noRing()
+		} else if err != nil {
+			return nil, nil, nil, err
+		}
+		if r, kek, err = s.open(s.path(ringFile), sealed); err == nil {
+			if err = s.checkRevision(r, kek); err == nil {
+				return r, sealed, kek, nil
+			}
+			clear(kek)
+		}
+		// Where the ring was replaced meanwhile, what goes with it was too.
+		if again, _ := ReadSecret(s.path(ringFile)); bytes.Equal(sealed, again) {
+			return nil, nil, nil, err
+		}
 	}
-	kek, err := s.readKEK()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the key-encryption key of %s is missing: %w", path, err)
-	} else if err != nil {
-		return nil, err
+}
+
+func (s *FileStore) noRing() error {
+	if _, err := os.Stat(s.path(revisionFile)); err == nil {
+		return fmt.Errorf("%w in %s, where there was one: put it back with 'candgw keys restore %s', or remove %s and run 'candgw keys init'",
+			ErrNoRing, s.dir, s.backupPath(1), s.path(revisionFile))
 	}
-	defer clear(kek)
-	r, err := unseal(sealed, kek)
+	return fmt.Errorf("%w in %s: run 'candgw keys init'", ErrNoRing, s.dir)
+}
+
+// open unseals a ring that was read from path.
+func (s *FileStore) open(path string, sealed []byte) (r *Ring, kek []byte, err error) {
+	id, _, _, err := parseHeader(sealed)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return r, nil
+	if kek, err = s.findKEK(path, id); err != nil {
+		return nil, nil, err
+	}
+	if r, err = unseal(sealed, kek); err != nil {
+		clear(kek)
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, kek, nil
 }
 
 // Init makes the folder, the key-encryption key where there is none, and a ring with one active key
-// of the default suite. The error is [ErrRingExists], or of the file system.
+// of the default suite. The error is [ErrRingExists], or that of [FileStore.Update].
 func (s *FileStore) Init() (*Ring, error) {
 	k, err := cipher.GenerateKey(cipher.AESUUID)
 	if err != nil {
@@ -96,27 +147,22 @@ func (s *FileStore) Init() (*Ring, error) {
 }
 
 // Update replaces the ring by what edit makes of it, while no other process can, and returns it. A
-// folder without a ring gives edit an empty one. If edit or anything before the replacement fails, the
-// ring on disk stays as it was.
+// folder that never held a ring gives edit an empty one. If edit or anything before the replacement
+// fails, the ring on disk stays as it was.
 func (s *FileStore) Update(edit func(*Editor) error) (*Ring, error) {
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+	unlock, err := s.lock()
+	if err != nil {
 		return nil, err
 	}
-	lock := flock.New(filepath.Join(s.dir, lockFile), flock.SetPermissions(0o600))
-	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
-	defer cancel()
-	if _, err := lock.TryLockContext(ctx, 10*time.Millisecond); err != nil {
-		return nil, fmt.Errorf("waiting for %s, which another candgw holds: %w", lock.Path(), err)
-	}
-	defer lock.Close()
-
-	old, err := s.Load()
-	isNew := errors.Is(err, ErrNoRing)
+	defer unlock()
+	old, sealed, kek, err := s.load()
+	isNew := errors.Is(err, ErrNoRing) && !s.exists(revisionFile)
 	if isNew {
 		old = &Ring{}
 	} else if err != nil {
 		return nil, err
 	}
+	defer func() { clear(kek) }()
 	e := old.Edit(s.now())
 	if err := edit(e); err != nil {
 		return nil, err
@@ -129,134 +175,78 @@ func (s *FileStore) Update(edit func(*Editor) error) (*Ring, error) {
 		if err := s.makeKEK(); err != nil {
 			return nil, err
 		}
+		if kek, err = s.readKEK(); err != nil {
+			return nil, err
+		}
 	}
-	kek, err := s.readKEK()
-	if err != nil {
-		return nil, err
-	}
-	defer clear(kek)
+	return r, s.replace(r, sealed, kek)
+}
+
+// replace seals r and puts it in the place of the ring that is there, which is nil if there is none.
+func (s *FileStore) replace(r *Ring, before, kek []byte) error {
 	sealed, err := seal(r, kek)
-	if err != nil {
-		return nil, err
-	}
-	return r, atomicfile.Write(filepath.Join(s.dir, ringFile), sealed, 0o600)
-}
-
-// Follow makes the ring on disk live, and does so again whenever the file changes, until ctx ends. A
-// ring that cannot be loaded, or that is older than the live one, is told to failed, once, and changes
-// nothing; it is tried again, because what keeps it from being loaded may pass. loaded hears of every
-// ring that was made live.
-func (s *FileStore) Follow(ctx context.Context, live *Live, every time.Duration, loaded func(*Ring), failed func(error)) {
-	var done os.FileInfo // of the file that needs no further look
-	var told string
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		info, err := os.Stat(filepath.Join(s.dir, ringFile))
-		if err == nil && (done == nil || changed(info, done)) {
-			if err = s.reload(live, loaded); err == nil {
-				done = info
-			}
-		}
-		if err == nil {
-			told = ""
-		} else if told != err.Error() {
-			told = err.Error()
-			failed(err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-func changed(a, b os.FileInfo) bool {
-	return !os.SameFile(a, b) || !a.ModTime().Equal(b.ModTime()) || a.Size() != b.Size() || a.Mode() != b.Mode()
-}
-
-func (s *FileStore) reload(live *Live, loaded func(*Ring)) error {
-	r, err := s.Load()
 	if err != nil {
 		return err
 	}
-	current := live.Load()
-	switch {
-	case r.revision < current.revision:
-		return fmt.Errorf("%w: revision %d, in use is %d", ErrRolledBack, r.revision, current.revision)
-	case r.revision == current.revision && r.digest != current.digest:
-		return fmt.Errorf("%w: both are revision %d, with different keys", ErrRolledBack, r.revision)
-	case r.revision > current.revision:
-		live.Store(r)
-		loaded(r)
+	if before != nil {
+		if err := s.backUp(before); err != nil {
+			return err
+		}
+	}
+	if err := s.write(ringFile, sealed); err != nil {
+		return err
+	}
+	// Between the two a crash leaves a record that is one behind, which harms nothing.
+	if err := s.writeRecord(r.revision, kek); err != nil {
+		return fmt.Errorf("the key ring is replaced, but its revision is not recorded: %w", err)
 	}
 	return nil
 }
 
-func (s *FileStore) readKEK() ([]byte, error) {
-	raw, err := ReadSecret(s.kek)
-	if err != nil {
+// lock makes the folder, and keeps other processes from changing what is in it.
+func (s *FileStore) lock() (unlock func() error, err error) {
+	// A passphrase is asked for before: others do not wait for somebody who types.
+	if _, err := s.Load(); errors.Is(err, ErrPassphrase) {
 		return nil, err
 	}
-	kek, err := ParseMaterial(raw)
-	if err != nil && len(raw) == chacha20poly1305.KeySize {
-		return raw, nil
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return nil, err
 	}
-	defer clear(raw)
-	if err == nil && len(kek) != chacha20poly1305.KeySize {
-		err = fmt.Errorf("it has %d octets, want %d", len(kek), chacha20poly1305.KeySize)
+	lock := flock.New(s.path(lockFile), flock.SetPermissions(0o600))
+	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
+	defer cancel()
+	if _, err := lock.TryLockContext(ctx, 10*time.Millisecond); err != nil {
+		return nil, fmt.Errorf("waiting for %s, which another candgw holds: %w", lock.Path(), err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("key-encryption key in %s: %w", s.kek, err)
+	if err := s.tidyUp(); err != nil {
+		lock.Close()
+		return nil, err
 	}
-	return kek, nil
+	return lock.Close, nil
 }
 
-// makeKEK writes a new key-encryption key unless there is one, or the file is not ours to make.
-func (s *FileStore) makeKEK() error {
-	_, err := os.Stat(s.kek)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if s.kek != filepath.Join(s.dir, kekFile) {
-		return fmt.Errorf("the key-encryption key is missing: %w", err)
-	}
-	var kek [chacha20poly1305.KeySize]byte
-	defer clear(kek[:])
-	rand.Read(kek[:]) // never fails: crypto/rand
-	text := append(hex.AppendEncode(nil, kek[:]), '\n')
-	defer clear(text)
-	return atomicfile.Write(s.kek, text, 0o600)
+func (s *FileStore) exists(name string) bool {
+	_, err := os.Stat(s.path(name))
+	return err == nil
 }
 
-// maxSecret is longer than any ring or key.
-const maxSecret = 16 << 20
+func (s *FileStore) stepped() {
+	if s.step != nil {
+		s.step()
+	}
+}
 
-// ReadSecret reads a regular file that only its owner may open, and whose owner is this user or root;
-// else the error is [ErrPermissions]. On Windows, where the mode of a file says nothing of that, it
-// reads any.
-func ReadSecret(path string) ([]byte, error) {
-	// Looked at before it is opened: opening a pipe would wait.
-	if info, err := os.Stat(path); err != nil {
-		return nil, err
-	} else if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: %w: it is no regular file", path, ErrPermissions)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
-		return nil, fmt.Errorf("%s: %w (mode %#o): run 'chmod 600 %[1]s', and replace what is in it if others could read it", path, ErrPermissions, mode)
-	}
-	if !ownedByUs(info) {
-		return nil, fmt.Errorf("%s: %w: it belongs to another user", path, ErrPermissions)
-	}
-	return io.ReadAll(io.LimitReader(f, maxSecret))
+func (s *FileStore) write(name string, data []byte) error {
+	s.stepped()
+	return atomicfile.Write(s.path(name), data, 0o600)
+}
+
+func (s *FileStore) rename(from, to string) error {
+	s.stepped()
+	return os.Rename(s.path(from), s.path(to))
+}
+
+func (s *FileStore) remove(name string) error {
+	s.stepped()
+	return os.Remove(s.path(name))
 }

@@ -53,7 +53,7 @@ func TestStoreRoundTrip(t *testing.T) {
 			t.Errorf("got %+v, %v, want %+v", g, err, e)
 		}
 	}
-	for _, name := range []string{ringFile, kekFile, lockFile} {
+	for _, name := range []string{ringFile, backupFile(1), revisionFile, kekFile, lockFile} {
 		if info, err := os.Stat(filepath.Join(s.dir, name)); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v", name, info.Mode(), err)
 		}
@@ -248,12 +248,15 @@ func TestFollow(t *testing.T) {
 	if live.Load().Revision() != next.Revision() {
 		t.Errorf("live is revision %d", live.Load().Revision())
 	}
-	// Another revision 2, as one makes who restores a backup and edits it.
+	// Another revision 2, as one makes who puts an old folder back and edits the ring there.
 	good, _ := os.ReadFile(s.ringPath())
 	if err := atomicfile.Write(s.ringPath(), old, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	expect(ErrRolledBack.Error())
+	if err := os.Remove(s.path(revisionFile)); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := s.Update(func(e *Editor) error { return e.Add(newKey(t, cipher.AESUUID), Active) }); err != nil {
 		t.Fatal(err)
 	}

@@ -84,6 +84,8 @@ var errNothingToDo = errors.New("nothing to do")
 // ring may run it: each rotation is one, whoever is first. It serves one goroutine.
 type Schedule struct {
 	Store *FileStore
+	// Suite is the one whose keys are replaced, 0 for every one that has an active key.
+	Suite cipher.Suite
 	// Every is how long a key is active.
 	Every         time.Duration
 	Settle, Grace time.Duration
@@ -95,8 +97,11 @@ type Schedule struct {
 // wrong, and set right again.
 const keepExpired = time.Hour
 
-// Next returns when the active key of a suite is to be replaced; not ok if there is none.
+// Next returns when the active key of a suite is to be replaced; not ok if there is none, or if it is not.
 func (s *Schedule) Next(r *Ring, suite cipher.Suite) (at time.Time, ok bool) {
+	if s.Suite != 0 && s.Suite != suite {
+		return time.Time{}, false
+	}
 	for _, e := range r.entries {
 		if e.State == Active && e.Key.Suite() == suite {
 			since := e.ActiveSince
@@ -117,7 +122,7 @@ func (s *Schedule) Tick(r *Ring) (changed []Entry, err error) {
 		at, ok := s.Next(r, suite)
 		next, begun := r.next(suite)
 		switch {
-		case begun && rotation.wait(next, now) == 0:
+		case begun && ok && rotation.wait(next, now) == 0:
 			active, _, finished := s.Store.FinishRotation(rotation, next.Key.ID())
 			if err = errors.Join(err, finished); finished == nil {
 				changed = append(changed, active)

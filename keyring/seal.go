@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -75,13 +73,21 @@ func seal(r *Ring, kek []byte) ([]byte, error) {
 	return aead.Seal(append(bytes.Clone(header), nonce...), nonce, plain, header), nil
 }
 
-func unseal(sealed, kek []byte) (*Ring, error) {
+// parseHeader reads the first line of a sealed ring, and returns what follows it.
+func parseHeader(sealed []byte) (id string, octets int, box []byte, err error) {
 	header, box, _ := bytes.Cut(sealed, []byte("\n"))
-	var id string
-	var octets int
 	if _, err := fmt.Sscanf(string(header)+"\n", sealedHeader, &id, &octets); err != nil {
-		return nil, fmt.Errorf("%w: its first line is not that of a key ring", ErrDamaged)
+		return "", 0, nil, fmt.Errorf("%w: its first line is not that of a key ring", ErrDamaged)
 	}
+	return id, octets, box, nil
+}
+
+func unseal(sealed, kek []byte) (*Ring, error) {
+	id, octets, box, err := parseHeader(sealed)
+	if err != nil {
+		return nil, err
+	}
+	header := sealed[:len(sealed)-len(box)]
 	aead, err := chacha20poly1305.NewX(kek)
 	switch {
 	case err != nil:
@@ -92,7 +98,7 @@ func unseal(sealed, kek []byte) (*Ring, error) {
 		return nil, fmt.Errorf("%w: %d octets follow its first line, want %d", ErrDamaged, len(box), octets)
 	}
 	nonce, box := box[:aead.NonceSize()], box[aead.NonceSize():]
-	plain, err := aead.Open(nil, nonce, box, sealed[:len(header)+1])
+	plain, err := aead.Open(nil, nonce, box, header)
 	if err != nil {
 		return nil, fmt.Errorf("%w: it was changed since it was sealed", ErrDamaged)
 	}
@@ -118,20 +124,4 @@ func unseal(sealed, kek []byte) (*Ring, error) {
 	}
 	r.digest = sha256.Sum256(plain)
 	return r, nil
-}
-
-// ParseMaterial reads secret octets that were written as text, as hexadecimal digits or as base64
-// (RFC 4648, section 4, with padding), with white space around. The error tells nothing of the text.
-func ParseMaterial(text []byte) ([]byte, error) {
-	s := strings.TrimSpace(string(text))
-	if s == "" {
-		return nil, errors.New("no key given")
-	}
-	if b, err := hex.DecodeString(s); err == nil {
-		return b, nil
-	}
-	if b, err := base64.StdEncoding.Strict().DecodeString(s); err == nil {
-		return b, nil
-	}
-	return nil, errors.New("the key is neither hexadecimal nor base64")
 }

@@ -13,14 +13,14 @@ func (a *app) keys(args []string) error {
 	verbs := map[string]func([]string) error{
 		"init": a.keysInit, "generate": a.keysGenerate, "import": a.keysImport, "list": a.keysList,
 		"activate": a.keysActivate, "retire": a.keysRetire, "revoke": a.keysRevoke, "remove": a.keysRemove,
-		"rotate": a.keysRotate, "export": a.keysExport,
+		"rotate": a.keysRotate, "export": a.keysExport, "rekey": a.keysRekey, "restore": a.keysRestore,
 	}
 	args, err := a.parse(a.flags("keys"), args, false)
 	if err != nil {
 		return err
 	}
 	if len(args) == 0 {
-		return usageError("keys wants init, generate, import, list, activate, retire, revoke, remove, rotate or export")
+		return usageError("keys wants init, generate, import, list, activate, retire, revoke, remove, rotate, export, rekey or restore")
 	}
 	verb, ok := verbs[args[0]]
 	if !ok {

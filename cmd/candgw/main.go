@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/candgw/candgw/internal/config"
 	"github.com/candgw/candgw/keyring"
 )
 
@@ -39,17 +40,24 @@ Usage:
     candgw keys remove ID [--force]
     candgw keys export ID --reveal
     candgw keys export --for SUITE [--format json|env] --reveal
+    candgw keys rekey --kek-file FILE | --passphrase | --passphrase-file FILE | --new
+    candgw keys restore FILE
     candgw policy check PATH... [--json]
     candgw policy explain [--policy PATH] [--client ADDR] [--origin URL] < offer.sdp
     candgw policy explain [--policy PATH] --lookup ADDR --from ADDR [--on-link]
     candgw policy fmt [--check] [--diff] PATH...
     candgw policy test PATH... [-v]
+    candgw config check FILE...
     candgw version
 
+Every command takes --config FILE, which says all that the flags of serve say and
+when keys are rotated; a flag goes before the file.
+
 Every command takes --data-dir DIR, the folder that holds the key ring; else it
-is $CANDGW_DATA_DIR, or %s.
+is that of the file, $CANDGW_DATA_DIR, or %s.
 $CANDGW_KEK_FILE names the file of the key that the ring is sealed with; else it
-is the file kek in the data folder.
+is the systemd credential candgw-kek, or the file kek in the data folder. Where a
+passphrase makes that key, $CANDGW_PASSPHRASE_FILE names the file that holds it.
 
 Policies are a file, or a folder of files *.hcl and *.hcl.json; without --policy
 they are built in. With --allow-env they may read the environment.
@@ -72,6 +80,10 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	dataDir        string
+	dataDirSet     bool // by a flag
+	configFile     string
+	config         *config.Config // nil without a file
+	fileStore      *keyring.FileStore
 }
 
 // errUsage marks errors of whoever typed the command.
@@ -124,6 +136,8 @@ func (a *app) dispatch(args []string) error {
 		return a.keys(rest)
 	case "policy":
 		return a.policy(rest)
+	case "config":
+		return a.configCommand(rest)
 	case "version":
 		return a.version(rest)
 	case "help":
@@ -138,6 +152,7 @@ func (a *app) flags(name string) *flag.FlagSet {
 	fs := flag.NewFlagSet(name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&a.dataDir, "data-dir", a.dataDir, "")
+	fs.StringVar(&a.configFile, "config", a.configFile, "")
 	return fs
 }
 
@@ -151,6 +166,9 @@ func (a *app) parse(fs *flag.FlagSet, args []string, interspersed bool) ([]strin
 			return nil, err
 		} else if err != nil {
 			return nil, usageError("%s: %w", fs.Name(), err)
+		}
+		if err := a.readConfig(fs); err != nil {
+			return nil, err
 		}
 		if !interspersed {
 			return fs.Args(), nil
@@ -177,8 +195,18 @@ func (a *app) arguments(fs *flag.FlagSet, args []string, names ...string) ([]str
 	return rest, nil
 }
 
+// store returns the store of the key ring, which asks for a passphrase at most once.
 func (a *app) store() *keyring.FileStore {
-	return keyring.NewFileStore(a.dataDir, os.Getenv("CANDGW_KEK_FILE"))
+	if a.fileStore != nil {
+		return a.fileStore
+	}
+	kek, passphrase := os.Getenv("CANDGW_KEK_FILE"), os.Getenv("CANDGW_PASSPHRASE_FILE")
+	if c := a.config; c != nil && (c.Keyring.KEKFile != "" || c.Keyring.PassphraseFile != "") {
+		kek, passphrase = c.Keyring.KEKFile, c.Keyring.PassphraseFile
+	}
+	a.fileStore = keyring.NewFileStore(a.dataDir, kek)
+	a.fileStore.Passphrase = askPassphrase(passphrase)
+	return a.fileStore
 }
 
 func defaultDataDir() string {

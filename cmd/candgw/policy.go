@@ -40,12 +40,13 @@ func (a *app) policy(args []string) error {
 
 // policyFlags choose policies.
 type policyFlags struct {
+	app      *app // unless it is nil, its configuration may name policies
 	path     string
 	allowEnv bool
 }
 
 func (a *app) policyFlags(fs *flag.FlagSet) *policyFlags {
-	var p policyFlags
+	p := policyFlags{app: a}
 	fs.StringVar(&p.path, "policy", "", "")
 	p.addAllowEnv(fs)
 	return &p
@@ -67,6 +68,9 @@ const builtIn = "default.hcl (built in)"
 
 // open reads the policies, or those that are built in, for which files is nil.
 func (p *policyFlags) open() (current func() *policy.Set, files *policy.Files, err error) {
+	if p.path == "" && p.app != nil && p.app.config != nil {
+		p.path, p.allowEnv = p.app.config.PolicyDir, p.allowEnv || p.app.config.AllowEnv
+	}
 	if p.path == "" {
 		set, err := p.loader().Load(policy.Source{Name: builtIn, Text: policies.Default})
 		return func() *policy.Set { return set }, nil, err

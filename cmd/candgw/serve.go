@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,6 +21,7 @@ import (
 	"github.com/candgw/candgw/cipher"
 	"github.com/candgw/candgw/gateway"
 	"github.com/candgw/candgw/internal/api"
+	"github.com/candgw/candgw/internal/config"
 	"github.com/candgw/candgw/internal/metrics"
 	"github.com/candgw/candgw/keyring"
 	"github.com/candgw/candgw/policy"
@@ -28,9 +29,6 @@ import (
 )
 
 const (
-	defaultDNS = "127.0.0.1:5354"
-	defaultAPI = "127.0.0.1:8480"
-
 	reloadEvery  = 200 * time.Millisecond
 	shutdownTime = 5 * time.Second
 
@@ -41,81 +39,143 @@ const (
 // A server is what serve runs.
 type server struct {
 	log     *slog.Logger
+	logTo   *logHandler
 	metrics *metrics.Set
 	store   *keyring.FileStore
 	live    keyring.Live
-	policy  func() *policy.Set
-	files   *policy.Files // nil for the policies that are built in
-	trouble atomic.Value  // what is wrong with the policies on disk, "" if nothing is
-	reload  chan os.Signal
-	zones   []string
+	used    keyring.Usage
 	dns     *resolver.DNS
 	mdns    *resolver.MDNS
 	names   *gateway.LinkNames
+	gateway *gateway.Gateway
 	api     net.Listener
-	handler http.Handler
+	handler atomic.Pointer[http.Handler]
+	zones   []string
+
+	// config is what is in use. It belongs to the goroutine that reloads, once serve runs.
+	config     *config.Config
+	readConfig func() (*config.Config, error)
+	policies   atomic.Pointer[policySource]
+	changed    chan struct{} // the policies' path
+	rotate     atomic.Pointer[config.Rotate]
+	hangup     chan os.Signal // SIGHUP
+	lookAgain  chan os.Signal // at the policies
+
+	// What is wrong with what is on disk, "" if nothing is.
+	policyTrouble, configTrouble atomic.Value
 }
 
-type serveFlags struct {
-	dns, api, tokenFile, interfaces, zones string
-	policies                               *policyFlags
+// A policySource is the policies in use, and the files that they come from, nil for those that are built in.
+type policySource struct {
+	set   func() *policy.Set
+	files *policy.Files
 }
 
 func (a *app) serve(args []string) error {
 	fs := a.flags("serve")
-	var f serveFlags
-	fs.StringVar(&f.dns, "dns", defaultDNS, "")
-	fs.StringVar(&f.api, "api", defaultAPI, "")
-	fs.StringVar(&f.tokenFile, "api-token-file", "", "")
-	fs.StringVar(&f.interfaces, "mdns-interface", "", "")
-	fs.StringVar(&f.zones, "zone", "local", "")
-	f.policies = a.policyFlags(fs)
+	merge := a.serveFlags(fs)
 	if _, err := a.arguments(fs, args); err != nil {
 		return err
 	}
-	token, err := apiToken(f)
-	if err != nil {
-		return err
+	current := config.Defaults()
+	if a.config != nil {
+		current = a.config
 	}
-	for _, z := range splitList(f.zones) {
-		if err := resolver.CheckZone(z); err != nil {
-			return usageError("--zone: %w", err)
-		}
+	if err := merge(current); err != nil {
+		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	s := &server{log: slog.New(slog.NewTextHandler(a.stderr, nil)), metrics: metrics.New(), store: a.store(), reload: make(chan os.Signal, 1)}
-	signal.Notify(s.reload, syscall.SIGHUP)
-	defer signal.Stop(s.reload)
+	s := &server{
+		metrics: metrics.New(), store: a.store(), config: current, logTo: newLogHandler(a.stderr, current.Log),
+		changed: make(chan struct{}, 1), hangup: make(chan os.Signal, 1), lookAgain: make(chan os.Signal, 1),
+	}
+	s.log = slog.New(s.logTo)
+	s.policyTrouble.Store("")
+	s.configTrouble.Store("")
+	s.readConfig = func() (*config.Config, error) {
+		if a.configFile == "" {
+			return s.config, nil
+		}
+		next, err := config.Load(a.configFile)
+		if err != nil {
+			return nil, err
+		}
+		return next, merge(next)
+	}
+	signal.Notify(s.hangup, syscall.SIGHUP)
+	defer signal.Stop(s.hangup)
 	if err := s.openRing(a.dataDir); err != nil {
 		return err
 	}
-	if err := s.open(f, token); err != nil {
+	if err := s.open(); err != nil {
 		return err
 	}
 	a.printHelp(s)
 	return s.run(ctx)
 }
 
-// apiToken reads the token of the API, without which it listens on loopback only.
-func apiToken(f serveFlags) (string, error) {
-	if f.tokenFile == "" {
-		host, _, err := net.SplitHostPort(f.api)
-		if err != nil {
-			return "", usageError("--api: %w", err)
+// serveFlags adds the flags of serve to a set. What it returns writes those that were given into a
+// configuration.
+func (a *app) serveFlags(fs *flag.FlagSet) (merge func(*config.Config) error) {
+	var dns, apiAddr, tokenFile, interfaces, zones, policyPath string
+	var allowEnv bool
+	fs.StringVar(&dns, "dns", "", "")
+	fs.StringVar(&apiAddr, "api", "", "")
+	fs.StringVar(&tokenFile, "api-token-file", "", "")
+	fs.StringVar(&interfaces, "mdns-interface", "", "")
+	fs.StringVar(&zones, "zone", "", "")
+	fs.StringVar(&policyPath, "policy", "", "")
+	fs.BoolVar(&allowEnv, "allow-env", false, "")
+	return func(c *config.Config) error {
+		fs.Visit(func(f *flag.Flag) {
+			switch f.Name {
+			case "dns":
+				c.DNS.Listen = dns
+			case "api":
+				c.API.Listen = apiAddr
+			case "api-token-file":
+				c.API.TokenFile = tokenFile
+			case "mdns-interface":
+				c.MDNS = config.MDNS{Enabled: interfaces != noInterface}
+				if c.MDNS.Enabled {
+					c.MDNS.Interfaces = splitList(interfaces)
+				}
+			case "zone":
+				c.DNS.Zones = splitList(zones)
+			case "policy":
+				c.PolicyDir = policyPath
+			case "allow-env":
+				c.AllowEnv = allowEnv
+			}
+		})
+		for _, z := range c.DNS.Zones {
+			if err := resolver.CheckZone(z); err != nil {
+				return usageError("--zone: %w", err)
+			}
 		}
-		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			return "", usageError("--api %s is not on loopback, where everybody could reach it: give it a token with --api-token-file", f.api)
+		if _, _, err := net.SplitHostPort(c.API.Listen); err != nil {
+			return usageError("--api: %w", err)
 		}
+		if c.API.TokenFile == "" && !c.API.OnLoopback() {
+			return usageError("--api %s is not on loopback, where everybody could reach it: give it a token with --api-token-file", c.API.Listen)
+		}
+		return nil
+	}
+}
+
+// readToken reads the token of the API, "" if it needs none.
+func readToken(file string) (string, error) {
+	if file == "" {
 		return "", nil
 	}
-	raw, err := keyring.ReadSecret(f.tokenFile)
+	raw, err := keyring.ReadSecret(file)
 	if err != nil {
 		return "", err
 	}
 	token := strings.TrimSpace(string(raw))
 	if len(token) < 16 {
-		return "", fmt.Errorf("%s: the token has %d characters, want at least 16", f.tokenFile, len(token))
+		return "", fmt.Errorf("%s: the token has %d characters, want at least 16", file, len(token))
 	}
 	return token, nil
 }
@@ -150,65 +210,53 @@ func (s *server) loaded(r *keyring.Ring) {
 }
 
 // open opens every socket and puts the parts together.
-func (s *server) open(f serveFlags, token string) error {
-	var err error
-	if s.policy, s.files, err = f.policies.open(); err != nil {
+func (s *server) open() error {
+	c := s.config
+	s.zones = c.DNS.Zones
+	if err := s.openPolicies(c); err != nil {
 		return err
 	}
-	s.zones = splitList(f.zones)
-	s.policiesLoaded(s.policy())
-	res := resolver.New(resolver.Config{Ring: s.live.Load, Policy: s.policy, Zones: s.zones, Metrics: s.metrics})
-	config := gateway.Config{Ring: s.live.Load, Policy: s.policy, Seen: res.Remember}
-	if f.interfaces != noInterface {
-		s.names = gateway.NewLinkNames(splitList(f.interfaces))
+	s.rotate.Store(c.Rotate)
+	opened := func(k *cipher.Key) { s.used.Opened(k, time.Now()) }
+	set := func() *policy.Set { return s.policies.Load().set() }
+	res := resolver.New(resolver.Config{Ring: s.live.Load, Policy: set, Zones: s.zones, Metrics: s.metrics, Opened: opened})
+	config := gateway.Config{Ring: s.live.Load, Policy: set, Seen: res.Remember, Opened: opened}
+	var err error
+	if c.MDNS.Enabled {
+		s.names = gateway.NewLinkNames(c.MDNS.Interfaces)
 		config.Names = s.names
-		if s.mdns, err = resolver.ListenMDNS(res, splitList(f.interfaces), s.linkFailed); err != nil {
+		if s.mdns, err = resolver.ListenMDNS(res, c.MDNS.Interfaces, s.linkFailed); err != nil {
 			return fmt.Errorf("opening the port of Multicast DNS (switch it off with --mdns-interface none): %w", err)
 		}
 	}
-	if s.dns, err = resolver.ListenDNS(res, f.dns); err != nil {
+	if s.dns, err = resolver.ListenDNS(res, c.DNS.Listen); err != nil {
 		return fmt.Errorf("--dns: %w", err)
 	}
-	if s.api, err = net.Listen("tcp", f.api); err != nil {
+	s.gateway = gateway.New(config)
+	token, err := readToken(c.API.TokenFile)
+	if err != nil {
+		return err
+	}
+	s.useToken(token)
+	if s.api, err = net.Listen("tcp", c.API.Listen); err != nil {
 		return fmt.Errorf("--api: %w", err)
 	}
 	s.api = netutil.LimitListener(s.api, maxConnections)
-	s.handler = api.Handler(api.Config{
-		Gateway: gateway.New(config), Metrics: s.metrics, Ready: s.ready, Trouble: s.lastTrouble, Token: token, Log: s.log,
-	})
 	return nil
 }
 
-func (s *server) policiesLoaded(set *policy.Set) {
-	s.metrics.PoliciesLoaded(set.Len())
-	s.trouble.Store("")
-	for _, w := range set.Warnings() {
-		s.log.Warn("a policy looks mistaken; 'candgw policy check' says more", "place", w.Place(), "summary", w.Summary)
-	}
-	for _, suffix := range set.Suffixes() {
-		if !slices.ContainsFunc(s.zones, func(z string) bool { return strings.EqualFold(strings.Trim(z, "."), suffix) }) {
-			s.log.Warn("policies write names that this node does not answer for: add the suffix to --zone", "suffix", suffix)
-		}
-	}
-	s.log.Info("policies in use", "policies", set.Len())
+// useToken has the API want a token from now on.
+func (s *server) useToken(token string) {
+	handler := api.Handler(api.Config{
+		Gateway: s.gateway, Metrics: s.metrics, Ready: s.ready, Trouble: s.trouble, Token: token, Log: s.log,
+	})
+	s.handler.Store(&handler)
 }
 
-func (s *server) policiesFailed(err error) {
-	s.metrics.PoliciesFailed()
-	s.trouble.Store("the policies on disk are not in use, because of a mistake in them: see the log")
-	var invalid *policy.Invalid
-	if !errors.As(err, &invalid) {
-		s.log.Error("the policies on disk are not taken into use; the last good ones stay", "error", err)
-		return
-	}
-	for _, p := range invalid.Problems {
-		if p.Severity == "error" {
-			s.log.Error("the policies on disk are not taken into use; the last good ones stay", "place", p.Place(), "summary", p.Summary, "detail", p.Detail)
-		}
-	}
+// trouble tells what is wrong though the process serves.
+func (s *server) trouble() string {
+	return strings.TrimPrefix(s.policyTrouble.Load().(string)+"\n"+s.configTrouble.Load().(string), "\n")
 }
-
-func (s *server) lastTrouble() string { return s.trouble.Load().(string) }
 
 func (s *server) linkFailed(interfaceName string, err error) {
 	s.log.Error("no Multicast DNS on an interface", "interface", interfaceName, "error", err)
@@ -216,7 +264,7 @@ func (s *server) linkFailed(interfaceName string, err error) {
 
 // ready returns why something that the policies ask for cannot be encrypted, if so.
 func (s *server) ready() error {
-	for _, name := range s.policy().Suites() {
+	for _, name := range s.policies.Load().set().Suites() {
 		suite, err := cipher.ParseSuite(name)
 		if err != nil {
 			return err
@@ -241,7 +289,8 @@ func (s *server) run(ctx context.Context) error {
 		})
 	}
 	web := &http.Server{
-		Handler: s.handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.handler.Load()).ServeHTTP(w, r) }),
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
 		WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // it would log clients' addresses
 	}
@@ -252,12 +301,12 @@ func (s *server) run(ctx context.Context) error {
 		})
 		return nil
 	})
-	part(func() error {
-		if s.files != nil {
-			s.files.Follow(ctx, reloadEvery, s.reload, s.policiesLoaded, s.policiesFailed)
-		}
-		return nil
-	})
+	for _, f := range []func(context.Context){s.followPolicies, s.followConfig, s.rotateByTheClock} {
+		part(func() error {
+			f(ctx)
+			return nil
+		})
+	}
 	part(func() error { return s.dns.Serve(ctx) })
 	if s.mdns != nil {
 		part(func() error { return s.mdns.Serve(ctx) })

@@ -5,11 +5,13 @@ package metrics
 import (
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/candgw/candgw/cipher"
 	"github.com/candgw/candgw/gateway"
 	"github.com/candgw/candgw/resolver"
 )
@@ -25,6 +27,9 @@ type Set struct {
 	policies       prometheus.Gauge
 	policyCurrent  prometheus.Gauge
 	policyFailures prometheus.Counter
+	configCurrent  prometheus.Gauge
+	nextRotation   *prometheus.GaugeVec
+	rotationFailed prometheus.Counter
 }
 
 // New returns metrics at zero.
@@ -55,10 +60,20 @@ func New() *Set {
 		policyFailures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "candgw_policy_reload_failures_total", Help: "Policies on disk that could not be taken into use.",
 		}),
+		configCurrent: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "candgw_config_last_reload_successful", Help: "1 if the configuration was read the last time it was asked for, else 0.",
+		}),
+		nextRotation: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "candgw_keyring_next_rotation_timestamp_seconds", Help: "When the active key of a suite is to be replaced by the clock.",
+		}, []string{"suite"}),
+		rotationFailed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "candgw_keyring_rotation_failures_total", Help: "Changes of the key ring by the clock that failed.",
+		}),
 	}
 	s.registry.MustRegister(s.lookups, s.candidates, s.requests, s.ringRevision, s.reloadFailures,
-		s.policies, s.policyCurrent, s.policyFailures,
+		s.policies, s.policyCurrent, s.policyFailures, s.configCurrent, s.nextRotation, s.rotationFailed,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s.configCurrent.Set(1)
 	return s
 }
 
@@ -96,6 +111,26 @@ func (s *Set) PoliciesFailed() {
 	s.policyCurrent.Set(0)
 	s.policyFailures.Inc()
 }
+
+// ConfigLoaded tells that the configuration in use is that on disk, as far as it can be at run time.
+func (s *Set) ConfigLoaded() { s.configCurrent.Set(1) }
+
+// ConfigFailed tells that the configuration on disk could not be taken into use.
+func (s *Set) ConfigFailed() { s.configCurrent.Set(0) }
+
+// NextRotations tells when the active keys are to be replaced; suites that are not in it have no time.
+func (s *Set) NextRotations(next map[cipher.Suite]time.Time) {
+	for _, suite := range cipher.Suites() {
+		if at, ok := next[suite]; ok {
+			s.nextRotation.WithLabelValues(suite.String()).Set(float64(at.Unix()))
+		} else {
+			s.nextRotation.DeleteLabelValues(suite.String())
+		}
+	}
+}
+
+// RotationFailed counts a change of the key ring by the clock that failed.
+func (s *Set) RotationFailed() { s.rotationFailed.Inc() }
 
 // Handler serves the metrics in the formats of Prometheus.
 func (s *Set) Handler() http.Handler {

@@ -1,0 +1,67 @@
+package config
+
+import "slices"
+
+// Changes returns the names of what differs in another configuration, as HCL has them and in the order
+// of docs/config.md: what serve can take into use while it runs, and what it cannot. A block rotate that
+// comes or goes is "rotate".
+func (c *Config) Changes(next *Config) (atRuntime, needsRestart []string) {
+	running := func(name string, changed bool) {
+		if changed {
+			atRuntime = append(atRuntime, name)
+		}
+	}
+	restart := func(name string, changed bool) {
+		if changed {
+			needsRestart = append(needsRestart, name)
+		}
+	}
+	restart("data_dir", c.DataDir != next.DataDir)
+	running("policy_dir", c.PolicyDir != next.PolicyDir)
+	running("allow_env", c.AllowEnv != next.AllowEnv)
+	restart("dns.listen", c.DNS.Listen != next.DNS.Listen)
+	restart("dns.zones", !slices.Equal(c.DNS.Zones, next.DNS.Zones))
+	restart("mdns.enabled", c.MDNS.Enabled != next.MDNS.Enabled)
+	restart("mdns.interfaces", !slices.Equal(c.MDNS.Interfaces, next.MDNS.Interfaces))
+	restart("api.listen", c.API.Listen != next.API.Listen)
+	token := running
+	if !c.takesToken(next) {
+		token = restart
+	}
+	token("api.token_file", c.API.TokenFile != next.API.TokenFile)
+	restart("keyring.kek_file", c.Keyring.KEKFile != next.Keyring.KEKFile)
+	restart("keyring.passphrase_file", c.Keyring.PassphraseFile != next.Keyring.PassphraseFile)
+	running("rotate", (c.Rotate == nil) != (next.Rotate == nil))
+	if was, is := c.Rotate, next.Rotate; was != nil && is != nil {
+		running("rotate.suite", was.Suite != is.Suite)
+		running("rotate.every", was.Every != is.Every)
+		running("rotate.settle", was.Settle != is.Settle)
+		running("rotate.grace", was.Grace != is.Grace)
+	}
+	running("log.level", c.Log.Level != next.Log.Level)
+	running("log.format", c.Log.Format != next.Log.Format)
+	return atRuntime, needsRestart
+}
+
+// takesToken reports whether the API can do with the other token file, or without, where it listens now.
+// It goes on listening there until a restart, and must not be open to everybody meanwhile.
+func (c *Config) takesToken(next *Config) bool {
+	return next.API.TokenFile != "" || c.API.OnLoopback()
+}
+
+// Reloaded returns what is in use once all of next is that can be at run time: the rest is as in c. It
+// shares nothing with either that could be changed.
+func (c *Config) Reloaded(next *Config) *Config {
+	out := *c
+	out.DNS.Zones, out.MDNS.Interfaces = slices.Clone(c.DNS.Zones), slices.Clone(c.MDNS.Interfaces)
+	out.PolicyDir, out.AllowEnv, out.Log = next.PolicyDir, next.AllowEnv, next.Log
+	if c.takesToken(next) {
+		out.API.TokenFile = next.API.TokenFile
+	}
+	out.Rotate = nil
+	if next.Rotate != nil {
+		rotate := *next.Rotate
+		out.Rotate = &rotate
+	}
+	return &out
+}

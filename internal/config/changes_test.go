@@ -1,0 +1,117 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestChanges(t *testing.T) {
+	for _, tt := range []struct {
+		change           func(*Config)
+		running, restart string
+	}{
+		{func(*Config) {}, "", ""},
+		{func(c *Config) { c.DataDir = "/x" }, "", "data_dir"},
+		{func(c *Config) { c.PolicyDir = "/x" }, "policy_dir", ""},
+		{func(c *Config) { c.PolicyDir = "" }, "policy_dir", ""},
+		{func(c *Config) { c.AllowEnv = false }, "allow_env", ""},
+		{func(c *Config) { c.DNS.Listen = ":1" }, "", "dns.listen"},
+		{func(c *Config) { c.DNS.Zones = []string{"local"} }, "", "dns.zones"},
+		{func(c *Config) { c.MDNS = MDNS{} }, "", "mdns.enabled mdns.interfaces"},
+		{func(c *Config) { c.MDNS.Interfaces = nil }, "", "mdns.interfaces"},
+		{func(c *Config) { c.API.Listen = ":1" }, "", "api.listen"},
+		{func(c *Config) { c.API.TokenFile = "/x" }, "api.token_file", ""},
+		{func(c *Config) { c.Keyring = Keyring{KEKFile: "/x"} }, "", "keyring.kek_file keyring.passphrase_file"},
+		{func(c *Config) { c.Rotate.Suite = 0 }, "rotate.suite", ""},
+		{func(c *Config) { c.Rotate.Every = time.Hour }, "rotate.every", ""},
+		{func(c *Config) { c.Rotate.Settle = 0 }, "rotate.settle", ""},
+		{func(c *Config) { c.Rotate.Grace = time.Hour }, "rotate.grace", ""},
+		{func(c *Config) { c.Rotate = nil }, "rotate", ""},
+		{func(c *Config) { c.Log.Level = 0 }, "log.level", ""},
+		{func(c *Config) { c.Log.Format = Text }, "log.format", ""},
+		{func(c *Config) { *c = *Defaults() },
+			"policy_dir allow_env rotate log.level log.format",
+			"data_dir dns.listen dns.zones mdns.interfaces api.listen api.token_file keyring.passphrase_file"},
+	} {
+		next := full()
+		tt.change(next)
+		c := full()
+		running, restart := c.Changes(next)
+		if strings.Join(running, " ") != tt.running || strings.Join(restart, " ") != tt.restart {
+			t.Errorf("got %q and %q, want %q and %q", running, restart, tt.running, tt.restart)
+		}
+		// What is taken into use has gone, and what wants a restart is told again.
+		reloaded := c.Reloaded(next)
+		running, again := reloaded.Changes(next)
+		if running != nil || !reflect.DeepEqual(again, restart) {
+			t.Errorf("reloaded: got %q and %q, want %q", running, again, restart)
+		}
+		if !reflect.DeepEqual(c, full()) {
+			t.Errorf("changed by it: %+v", c)
+		}
+		if tt.restart == "" && !reflect.DeepEqual(reloaded, next) {
+			t.Errorf("got %+v, want %+v", reloaded, next)
+		}
+	}
+}
+
+func TestRotateAppears(t *testing.T) {
+	c := Defaults()
+	next := Defaults()
+	next.Rotate = defaultRotate()
+	if running, restart := c.Changes(next); !reflect.DeepEqual(running, []string{"rotate"}) || restart != nil {
+		t.Errorf("got %q and %q", running, restart)
+	}
+	reloaded := c.Reloaded(next)
+	if !reflect.DeepEqual(reloaded.Rotate, next.Rotate) || reloaded.Rotate == next.Rotate {
+		t.Errorf("got %+v", reloaded.Rotate)
+	}
+}
+
+// TestTokenStays has an API that everybody can reach keep its token until it listens elsewhere.
+func TestTokenStays(t *testing.T) {
+	c, next := full(), full()
+	next.API = API{Listen: "127.0.0.1:8480"}
+	running, restart := c.Changes(next)
+	if running != nil || !reflect.DeepEqual(restart, []string{"api.listen", "api.token_file"}) {
+		t.Errorf("got %q and %q", running, restart)
+	}
+	if got := c.Reloaded(next).API; got != c.API {
+		t.Errorf("got %+v", got)
+	}
+	c.API.Listen = "127.0.0.1:8480"
+	if running, _ := c.Changes(next); !reflect.DeepEqual(running, []string{"api.token_file"}) || c.Reloaded(next).API.TokenFile != "" {
+		t.Errorf("on loopback: got %q", running)
+	}
+}
+
+// TestEveryFieldIsCompared fails if there is a field that Changes has not heard of.
+func TestEveryFieldIsCompared(t *testing.T) {
+	next := full()
+	var each func(v reflect.Value, name string)
+	each = func(v reflect.Value, name string) {
+		for i := range v.NumField() {
+			f, name := v.Field(i), name+"."+v.Type().Field(i).Name
+			switch f.Kind() {
+			case reflect.Pointer:
+				each(f.Elem(), name)
+			case reflect.Struct:
+				each(f, name)
+			default:
+				was := reflect.ValueOf(f.Interface())
+				if f.IsZero() {
+					f.SetString("/x") // what full leaves unset is a path
+				} else {
+					f.SetZero()
+				}
+				if running, restart := full().Changes(next); len(running)+len(restart) != 1 {
+					t.Errorf("%s: got %q and %q", name, running, restart)
+				}
+				f.Set(was)
+			}
+		}
+	}
+	each(reflect.ValueOf(next).Elem(), "Config")
+}

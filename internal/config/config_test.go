@@ -1,0 +1,189 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/candgw/candgw/cipher"
+	"github.com/candgw/candgw/policy"
+	"github.com/candgw/candgw/resolver"
+)
+
+// parse reads a configuration that stands in the folder /etc/candgw.
+func parse(text string) (*Config, error) {
+	return Parse(policy.Source{Name: "/etc/candgw/candgw.hcl", Text: []byte(text)})
+}
+
+// full is what testdata/candgw.hcl says.
+func full() *Config {
+	return &Config{
+		DataDir: "/var/lib/candgw", PolicyDir: "/etc/candgw/policies", AllowEnv: true,
+		DNS:     DNS{Listen: "[::1]:53", Zones: []string{"local", "ice.corp.example"}},
+		MDNS:    MDNS{Enabled: true, Interfaces: []string{"eth0", "eth1"}},
+		API:     API{Listen: "0.0.0.0:8480", TokenFile: "/etc/candgw/token"},
+		Keyring: Keyring{PassphraseFile: "/run/credentials/passphrase"},
+		Rotate:  &Rotate{Suite: cipher.AESGCM, Every: 12 * time.Hour, Settle: 30 * time.Second, Grace: 36 * time.Hour},
+		Log:     Log{Level: slog.LevelDebug, Format: "json"},
+	}
+}
+
+func TestLoad(t *testing.T) {
+	for _, name := range []string{"candgw.hcl", "candgw.hcl.json"} {
+		c, err := Load(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(c, full()) {
+			t.Errorf("%s: got %+v", name, c)
+		}
+	}
+	if _, err := Load(filepath.Join("testdata", "nowhere.hcl")); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "nowhere.hcl") {
+		t.Error(err)
+	}
+	if _, err := Load("testdata"); err == nil || errors.Is(err, ErrInvalid) {
+		t.Errorf("a folder: %v", err)
+	}
+}
+
+// TestAttributes has each attribute alone: it changes what it names, and nothing else.
+func TestAttributes(t *testing.T) {
+	rotate := func(f func(*Rotate)) func(*Config) {
+		return func(c *Config) {
+			c.Rotate = &Rotate{Every: 24 * time.Hour, Settle: time.Minute, Grace: 48 * time.Hour}
+			f(c.Rotate)
+		}
+	}
+	for _, tt := range []struct {
+		text string
+		want func(*Config)
+	}{
+		{``, func(*Config) {}},
+		{"dns {}\nmdns {}\napi {}\nkeyring {}\nlog {}", func(*Config) {}},
+		{`data_dir = "/data"`, func(c *Config) { c.DataDir = "/data" }},
+		{`policy_dir = "/policies/one.hcl"`, func(c *Config) { c.PolicyDir = "/policies/one.hcl" }},
+		{`allow_env = true`, func(c *Config) { c.AllowEnv = true }},
+		{`allow_env = false`, func(*Config) {}},
+		{`dns { listen = "10.0.0.1:53" }`, func(c *Config) { c.DNS.Listen = "10.0.0.1:53" }},
+		{`dns { listen = ":53" }`, func(c *Config) { c.DNS.Listen = ":53" }},
+		{`dns { listen = "[fe80::1%eth0]:0" }`, func(c *Config) { c.DNS.Listen = "[fe80::1%eth0]:0" }},
+		{`dns { listen = "node-1.corp.example:53" }`, func(c *Config) { c.DNS.Listen = "node-1.corp.example:53" }},
+		{`dns { zones = ["ice.corp.example."] }`, func(c *Config) { c.DNS.Zones = []string{"ice.corp.example."} }},
+		{`mdns { enabled = false }`, func(c *Config) { c.MDNS.Enabled = false }},
+		{`mdns { interfaces = ["Ethernet 2"] }`, func(c *Config) { c.MDNS.Interfaces = []string{"Ethernet 2"} }},
+		{`mdns { interfaces = [] }`, func(c *Config) { c.MDNS.Enabled = false }},
+		{"mdns {\n enabled = false\n interfaces = []\n}", func(c *Config) { c.MDNS.Enabled = false }},
+		{`api { listen = "localhost:80" }`, func(c *Config) { c.API.Listen = "localhost:80" }},
+		{`api { listen = "127.9.9.9:80" }`, func(c *Config) { c.API.Listen = "127.9.9.9:80" }},
+		{`api { token_file = "/token" }`, func(c *Config) { c.API.TokenFile = "/token" }},
+		{"api {\n listen = \":80\"\n token_file = \"/token\"\n}", func(c *Config) { c.API = API{":80", "/token"} }},
+		{`keyring { kek_file = "/kek" }`, func(c *Config) { c.Keyring.KEKFile = "/kek" }},
+		{`keyring { passphrase_file = "/pass" }`, func(c *Config) { c.Keyring.PassphraseFile = "/pass" }},
+		{`rotate {}`, rotate(func(*Rotate) {})},
+		{`rotate { suite = "aes-uuid" }`, rotate(func(r *Rotate) { r.Suite = cipher.AESUUID })},
+		{`rotate { suite = "aes-cbc-hmac" }`, rotate(func(r *Rotate) { r.Suite = cipher.AESCBCHMAC })},
+		{`rotate { every = "8760h" }`, rotate(func(r *Rotate) { r.Every = 8760 * time.Hour })},
+		{`rotate { settle = "0s" }`, rotate(func(r *Rotate) { r.Settle = 0 })},
+		{`rotate { grace = "1m" }`, rotate(func(r *Rotate) { r.Grace = time.Minute })},
+		{`rotate { grace = "8760h" }`, rotate(func(r *Rotate) { r.Grace = 8760 * time.Hour })},
+		{"rotate {\n every = \"1m\"\n settle = \"59s\"\n grace = \"59s\"\n}", rotate(func(r *Rotate) {
+			r.Every, r.Settle, r.Grace = time.Minute, 59*time.Second, 59*time.Second
+		})},
+		{`log { level = "warn" }`, func(c *Config) { c.Log.Level = slog.LevelWarn }},
+		{`log { level = "error" }`, func(c *Config) { c.Log.Level = slog.LevelError }},
+		{`log { level = "info" }`, func(*Config) {}},
+		{`log { format = "text" }`, func(*Config) {}},
+		{`log { format = "json" }`, func(c *Config) { c.Log.Format = "json" }},
+	} {
+		want := Defaults()
+		tt.want(want)
+		if got, err := parse(tt.text); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s\ngot  %+v, %v\nwant %+v", tt.text, got, err, want)
+		}
+	}
+}
+
+// TestDefaults has the defaults written out, as docs/config.md has them.
+func TestDefaults(t *testing.T) {
+	written, err := parse(`
+		allow_env = false
+		dns {
+		  listen = "127.0.0.1:5354"
+		  zones  = ["local"]
+		}
+		mdns { enabled = true }
+		api { listen = "127.0.0.1:8480" }
+		log {
+		  level  = "info"
+		  format = "text"
+		}`)
+	if err != nil || !reflect.DeepEqual(written, Defaults()) {
+		t.Errorf("got %+v, %v, want %+v", written, err, Defaults())
+	}
+	rotate, err := parse("rotate {\n every = \"24h\"\n settle = \"1m\"\n grace = \"48h\"\n}")
+	unset, _ := parse("rotate {}")
+	if err != nil || !reflect.DeepEqual(rotate, unset) {
+		t.Errorf("got %+v, %v, want %+v", rotate, err, unset)
+	}
+	Defaults().DNS.Zones[0] = "changed"
+	if Defaults().DNS.Zones[0] != "local" {
+		t.Error("the defaults can be changed")
+	}
+}
+
+func TestRelativePaths(t *testing.T) {
+	const text = `
+		data_dir   = "data"
+		policy_dir = "../policies/"
+		api { token_file = "./token" }
+		keyring { kek_file = "/run//kek" }`
+	for _, tt := range []struct{ name, data, policies, token string }{
+		{"/etc/candgw/candgw.hcl", "/etc/candgw/data", "/etc/policies", "/etc/candgw/token"},
+		{"etc/candgw.hcl", "etc/data", "policies", "etc/token"},
+		{"candgw.hcl", "data", "../policies", "token"},
+	} {
+		c, err := Parse(policy.Source{Name: filepath.FromSlash(tt.name), Text: []byte(text)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := []string{c.DataDir, c.PolicyDir, c.API.TokenFile, c.Keyring.KEKFile}
+		for i, want := range []string{tt.data, tt.policies, tt.token, "/run/kek"} {
+			if got[i] != filepath.FromSlash(want) {
+				t.Errorf("%s: got %s, want %s", tt.name, got[i], want)
+			}
+		}
+	}
+	c, err := parse(`keyring { passphrase_file = "pass" }`)
+	if err != nil || c.Keyring.PassphraseFile != "/etc/candgw/pass" {
+		t.Errorf("got %+v, %v", c, err)
+	}
+}
+
+func TestOnLoopback(t *testing.T) {
+	for listen, want := range map[string]bool{
+		"127.0.0.1:80": true, "127.1.2.3:0": true, "[::1]:80": true, "localhost:80": true, "[::ffff:127.0.0.1]:80": true,
+		":80": false, "0.0.0.0:80": false, "[::]:80": false, "10.0.0.1:80": false, "localhost.example:80": false,
+		"127.0.0.1": false, "": false,
+	} {
+		if got := (API{Listen: listen}).OnLoopback(); got != want {
+			t.Errorf("%q: got %v", listen, got)
+		}
+	}
+}
+
+// TestZones holds the rule for zones to that of the resolver, which this package may not import.
+func TestZones(t *testing.T) {
+	for _, zone := range []string{
+		"local", "ice.corp.example", "ice.corp.example.", "LOCAL", "", ".", "..", "a..b", ".local", "a b", "é", `a\.b`, `a\`, `\300`,
+		strings.Repeat("a", 63), strings.Repeat("a", 64), strings.Repeat("a.", 127), strings.Repeat("a.", 128),
+	} {
+		if err := resolver.CheckZone(zone); isZone(zone) != (err == nil) {
+			t.Errorf("%q: got %v, the resolver has %v", zone, isZone(zone), err)
+		}
+	}
+}

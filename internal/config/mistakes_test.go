@@ -1,0 +1,218 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/candgw/candgw/policy"
+)
+
+// mistakes have one each, with the line and what to write.
+var mistakes = []struct {
+	text         string
+	line         int
+	summary, say string
+}{
+	// Names.
+	{"data_dirs = \"/x\"", 1, "Unsupported argument", `Did you mean "data_dir"?`},
+	{"\nlogs {}", 2, "Unsupported block type", `Did you mean "log"?`},
+	{"dns {\n  listn = \":53\"\n}", 2, "Unsupported argument", `Did you mean "listen"?`},
+	{"mdns {\n  interface = [\"eth0\"]\n}", 2, "Unsupported argument", `Did you mean "interfaces"?`},
+	{"api {\n  tokenfile = \"/x\"\n}", 2, "Unsupported argument", `Did you mean "token_file"?`},
+	{"keyring {\n  kek_flie = \"/x\"\n}", 2, "Unsupported argument", `Did you mean "kek_file"?`},
+	{"rotate {\n  evry = \"24h\"\n}", 2, "Unsupported argument", `Did you mean "every"?`},
+	{"log {\n  levl = \"info\"\n}", 2, "Unsupported argument", `Did you mean "level"?`},
+	{"dns = { listen = \":53\" }", 1, "Unsupported argument", `Did you mean to define a block of type "dns"?`},
+	{"data_dir {}", 1, "Unsupported block type", `Did you mean to define argument "data_dir"?`},
+	{"dns {}\ndns {}", 2, "Duplicate dns block", "Only one dns block is allowed."},
+	{"dns \"a\" {}", 1, "Extraneous label for dns", "No labels are expected"},
+	{"dns {\n  cache {}\n}", 2, "Unsupported block type", `"cache" are not expected here`},
+
+	// Syntax and types.
+	{"dns {", 1, "Unclosed configuration block", "closing brace"},
+	{"\nrotate {\n  every = 24h\n}", 3, "Missing newline after argument", "An argument definition must end with a newline."},
+	{"data_dir = 5", 1, "Wrong type", `"data_dir" wants a text in quotes.`},
+	{"data_dir = null", 1, "Wrong type", `"data_dir" wants a text in quotes.`},
+	{"data_dir = data", 1, "Wrong type", `"data_dir" wants a text in quotes.`},
+	{"data_dir = \"${home}\"", 1, "Variables not allowed", "Variables may not be used here."},
+	{"data_dir = env(\"HOME\")", 1, "Function calls not allowed", "Functions may not be called here."},
+	{"data_dir = \"\"", 1, "Empty text", "write one, or leave it out"},
+	{"policy_dir = \"\"", 1, "Empty text", "write one, or leave it out"},
+	{"policy_dir = [\"/a\", \"/b\"]", 1, "Wrong type", `"policy_dir" wants a text in quotes.`},
+	{"policy_dir = \"a\\u0000b\"", 1, "Not a path", "NUL"},
+	{"allow_env = \"true\"", 1, "Wrong type", `"allow_env" wants true or false, without quotes.`},
+	{"allow_env = yes", 1, "Wrong type", `"allow_env" wants true or false, without quotes.`},
+	{"allow_env = 1", 1, "Wrong type", `"allow_env" wants true or false, without quotes.`},
+
+	// dns.
+	{"dns {\n  listen = 53\n}", 2, "Wrong type", `"listen" wants a text in quotes.`},
+	{"dns {\n  listen = \"127.0.0.1\"\n}", 2, "Not an address", `not "127.0.0.1". A port follows the address, as in "127.0.0.1:5354".`},
+	{"dns {\n  listen = \"::1\"\n}", 2, "Not an address", `A port follows the address, as in "[::1]:5354".`},
+	{"dns {\n  listen = \"53\"\n}", 2, "Not an address", `Write host and port, as in "127.0.0.1:5354" or "[::1]:5354", not "53".`},
+	{"dns {\n  listen = \"::1:53:\"\n}", 2, "Not an address", `not "::1:53:"`},
+	{"dns {\n  listen = \"127.0.0.1:domain\"\n}", 2, "Not an address", `The port is a number of 0 to 65535, not "domain".`},
+	{"dns {\n  listen = \"127.0.0.1:65536\"\n}", 2, "Not an address", `not "65536"`},
+	{"dns {\n  listen = \"127.0.0.1:\"\n}", 2, "Not an address", `not ""`},
+	{"dns {\n  listen = \"*:53\"\n}", 2, "Not an address", `not "*". For every address leave it out, as in ":53".`},
+	{"dns {\n  listen = \"10.0.0:53\"\n}", 2, "Not an address", `not "10.0.0"`},
+	{"dns {\n  listen = \"256.0.0.1:53\"\n}", 2, "Not an address", `not "256.0.0.1"`},
+	{"dns {\n  listen = \"a_b:53\"\n}", 2, "Not an address", `not "a_b"`},
+	{"dns {\n  listen = \"-a:53\"\n}", 2, "Not an address", `not "-a"`},
+	{"dns {\n  listen = \"\"\n}", 2, "Empty text", "leave it out"},
+	{"dns {\n  zones = \"local\"\n}", 2, "Wrong type", `"zones" wants a list of zones, each a text in quotes, as in ["local"].`},
+	{"dns {\n  zones = { a = \"local\" }\n}", 2, "Wrong type", `as in ["local"]`},
+	{"dns {\n  zones = []\n}", 2, "No zone", `write one, as in ["local"], or leave zones out`},
+	{"dns {\n  zones = [\n    \"local\",\n    \"a..b\",\n  ]\n}", 4, "Not a zone", `not "a..b"`},
+	{"dns {\n  zones = [\"\"]\n}", 2, "Not a zone", `not ""`},
+	{"dns {\n  zones = [\".\"]\n}", 2, "Not a zone", `not "."`},
+	{"dns {\n  zones = [\n    \"local\",\n    5,\n  ]\n}", 4, "Wrong type", "each a text in quotes"},
+	{"dns {\n  zones = [for z in [\"a..b\"] : z]\n}", 2, "Not a zone", `not "a..b"`},
+
+	// mdns.
+	{"mdns {\n  enabled = \"no\"\n}", 2, "Wrong type", `"enabled" wants true or false`},
+	{"mdns {\n  interfaces = \"eth0\"\n}", 2, "Wrong type", `"interfaces" wants a list of names of interfaces, each a text in quotes, as in ["eth0"].`},
+	{"mdns {\n  interfaces = [\n    \"eth0\",\n    \"\",\n  ]\n}", 4, "Empty text", "leave interfaces out for all of them"},
+	{"mdns {\n  interfaces = [null]\n}", 2, "Wrong type", "each a text in quotes"},
+	{"mdns {\n  interfaces = [\"none\"]\n}", 2, "Not an interface", "write enabled = false"},
+	{"mdns {\n  enabled = true\n  interfaces = []\n}", 3, "Enabled on no interface", "none, never all"},
+	{"mdns {\n  enabled = false\n  interfaces = [\"eth0\"]\n}", 3, "No effect", "leave out one of the two"},
+
+	// api.
+	{"api {\n  listen = \"0.0.0.0:8480\"\n}", 2, "No token", "0.0.0.0:8480 is not on loopback, where everybody could reach it: give it a token with token_file."},
+	{"api {\n  listen = \":8480\"\n}", 2, "No token", ":8480 is not on loopback"},
+	{"api {\n  listen = \"candgw.corp.example:8480\"\n}", 2, "No token", "is not on loopback"},
+	{"api {\n  listen = \"8480\"\n}", 2, "Not an address", `not "8480"`},
+	{"api {\n  token_file = \"\"\n  listen = \":80\"\n}", 2, "Empty text", "leave it out"},
+
+	// keyring.
+	{"keyring {\n  kek_file = \"\"\n}", 2, "Empty text", "leave it out"},
+	{"keyring {\n  passphrase_file = true\n}", 2, "Wrong type", "a text in quotes"},
+	{"keyring {\n  kek_file = \"a\"\n  passphrase_file = \"b\"\n}", 3, "Two keys for one ring", "set kek_file or passphrase_file"},
+
+	// rotate.
+	{"rotate {\n  suite = \"aes\"\n}", 2, "Unknown suite", `"aes" is none of aes-uuid, aes-gcm, aes-ctr-hmac, aes-cbc-hmac.`},
+	{"rotate {\n  suite = \"\"\n}", 2, "Empty text", "leave it out"},
+	{"rotate {\n  suite = [\"aes-uuid\"]\n}", 2, "Wrong type", "a text in quotes"},
+	{"rotate {\n  every = 24\n}", 2, "Not a duration", `"every" wants a unit, and quotes around both, as in "24h" or "1m".`},
+	{"rotate {\n  every = \"24\"\n}", 2, "Not a duration", `Write a number with a unit, as in "24h" or "1m", not "24".`},
+	{"rotate {\n  every = \"1d\"\n}", 2, "Not a duration", `not "1d"`},
+	{"rotate {\n  every = \"\"\n}", 2, "Not a duration", `not ""`},
+	{"rotate {\n  every = true\n}", 2, "Wrong type", `a time in quotes, as in "24h" or "1m"`},
+	{"rotate {\n  every = \"59s\"\n}", 2, "Duration out of range", `"every" is 1m to 8760h.`},
+	{"rotate {\n  every = \"8761h\"\n}", 2, "Duration out of range", `"every" is 1m to 8760h.`},
+	{"rotate {\n  settle = \"-1s\"\n}", 2, "Duration out of range", `"settle" is 0s to 8760h.`},
+	{"rotate {\n  grace = \"-1h\"\n}", 2, "Duration out of range", `"grace" is 0s to 8760h.`},
+	{"rotate {\n  grace = \"8760h1s\"\n}", 2, "Duration out of range", `"grace" is 0s to 8760h.`},
+	{"rotate {\n  settle = \"24h\"\n}", 2, "Settle not shorter than every", "make settle (24h) shorter than every (24h)"},
+	{"rotate {\n  every = \"1m\"\n}", 2, "Settle not shorter than every", "make settle (1m) shorter than every (1m)"},
+	{"rotate {\n  every = \"1h30m\"\n  settle = \"90m30s\"\n}", 3, "Settle not shorter than every", "make settle (1h30m30s) shorter than every (1h30m)"},
+	{"rotate {\n  grace = \"59s\"\n}", 2, "Grace shorter than settle", "make grace (59s) at least as long as settle (1m)"},
+	{"rotate {\n  every = \"8760h\"\n  settle = \"49h\"\n}", 3, "Grace shorter than settle", "make grace (48h) at least as long as settle (49h)"},
+	{"rotate {\n  every = \"1d\"\n  settle = \"30h\"\n}", 2, "Not a duration", `not "1d"`},
+	{"rotate {\n  settle = \"x\"\n  grace = \"1s\"\n}", 2, "Not a duration", `not "x"`},
+
+	// log.
+	{"log {\n  level = \"warning\"\n}", 2, "Unknown level", `"warning" is none of debug, info, warn, error.`},
+	{"log {\n  level = debug\n}", 2, "Wrong type", `"level" wants a text in quotes.`},
+	{"log {\n  format = \"yaml\"\n}", 2, "Unknown format", `"yaml" is none of text, json.`},
+
+	// Secrets.
+	{"token = \"hunter2\"", 1, "Secret in the configuration", "Put it into a file of mode 0600 and name that with token_file of the block api."},
+	{"api {\n  token = \"hunter2\"\n}", 2, "Secret in the configuration", "name that with token_file. If others could read it here, replace it."},
+	{"api {\n  password = hunter2\n}", 2, "Secret in the configuration", "name that with token_file."},
+	{"keyring {\n  passphrase = \"hunter2\"\n}", 2, "Secret in the configuration", "name that with passphrase_file."},
+	{"keyring {\n  kek = <<X\nhunter2\nX\n}", 2, "Secret in the configuration", "name that with kek_file."},
+	{"dns {\n  key = [\"hunter2\"]\n}", 2, "Secret in the configuration", "name that with kek_file of the block keyring."},
+}
+
+func TestMistakes(t *testing.T) {
+	for _, tt := range mistakes {
+		path := filepath.Join(t.TempDir(), "candgw.hcl")
+		if err := os.WriteFile(path, []byte(tt.text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Load(path)
+		var invalid *Invalid
+		if c != nil || !errors.As(err, &invalid) || !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s\ngot %+v, %v", tt.text, c, err)
+			continue
+		}
+		p := invalid.Problems[0]
+		if place := fmt.Sprintf("%s:%d", path, tt.line); len(invalid.Problems) != 1 || p.Place() != place || p.Severity != "error" || p.Summary != tt.summary || !strings.Contains(p.Detail, tt.say) {
+			t.Errorf("%s\ngot %v\nwant %s: %s: %s", tt.text, err, place, tt.summary, tt.say)
+		}
+		if told := err.Error(); !strings.HasPrefix(told, "invalid configuration: "+p.Place()+"\n\nError: "+tt.summary) || strings.Contains(told, "hunter2") {
+			t.Errorf("%s\ngot %s", tt.text, told)
+		}
+	}
+}
+
+// TestAllMistakes has all of a file told at once, each with its line.
+func TestAllMistakes(t *testing.T) {
+	_, err := parse(`data_dirs = "/x"
+allow_env = "yes"
+dns {
+  listen = "53"
+  zones  = ["local", "a..b", "."]
+}
+rotate { every = "1s" }
+api { token = "hunter2" }
+`)
+	var invalid *Invalid
+	if !errors.As(err, &invalid) {
+		t.Fatal(err)
+	}
+	var lines []int
+	for _, p := range invalid.Problems {
+		lines = append(lines, p.Line)
+	}
+	if fmt.Sprint(lines) != "[1 2 4 5 5 7 8]" {
+		t.Errorf("got lines %v", lines)
+	}
+	for _, want := range []string{
+		"invalid configuration: /etc/candgw/candgw.hcl:1, /etc/candgw/candgw.hcl:2, ",
+		`   4:   listen = "53"`,
+		"   8: api { token = ********* }",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in\n%v", want, err)
+		}
+	}
+	var asPolicies *policy.Invalid
+	if errors.Is(err, policy.ErrInvalid) || errors.As(err, &asPolicies) {
+		t.Error("it passes for mistakes in policies")
+	}
+}
+
+func TestMistakesOfFiles(t *testing.T) {
+	for _, tt := range []struct{ name, text, say string }{
+		{"a.hcl", strings.Repeat("#", maxFile+1), "A configuration has at most 64 KiB"},
+		{"a.hcl", "# \xff", "A configuration is encoded in UTF-8"},
+		{"a.hcl", "data_dir = " + strings.Repeat("[", 5000), "Nested too deep"},
+		{"a.hcl", `{"data_dir": "/x"}`, "Argument or block definition required"},
+		{"a.hcl.json", `data_dir = "/x"`, "Not JSON"},
+		{"a.hcl.json", `{"data_dirs": "/x"}`, `Did you mean "data_dir"?`},
+		{"a.hcl.json", `{"dns": {"listen": "53"}}`, "Write host and port"},
+		{"a.hcl.json", `{"dns": {"zones": ["local", "."]}}`, "Not a zone"},
+		{"a.hcl.json", `{"dns": {"listen": "${here}"}}`, "Variables not allowed"},
+		{"a.hcl.json", `{"dns": [{}, {}]}`, "Duplicate dns block"},
+		{"a.hcl.json", `{"dns": "53"}`, "dns"},
+		{"a.hcl.json", `{"log": {"level": "warning"}}`, "none of debug, info, warn, error"},
+		{"a.hcl.json", `{"api": {"token": "hunter2"}}`, "name that with token_file"},
+		{"a.hcl.json", `{"api": {"token": "hunter2}}`, "on a.hcl.json line 1, column "},
+		{"a.hcl", "api {\n  token = \"hunter2\n}", "Error: Invalid multi-line string\n\n  on a.hcl line 2, column 19\n\nQuoted strings may not be split"},
+		{"a.hcl", "keyring {\n  key = hunter2 5\n}", "on a.hcl line 2, column "},
+	} {
+		c, err := Parse(policy.Source{Name: tt.name, Text: []byte(tt.text)})
+		if c != nil || !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), tt.say) || !strings.HasPrefix(err.Error(), "invalid configuration: "+tt.name) {
+			t.Errorf("%.60s: got %+v, %v", tt.text, c, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Error("the secret is shown")
+		}
+	}
+}
