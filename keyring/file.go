@@ -101,9 +101,13 @@ func (s *FileStore) load() (r *Ring, sealed, kek []byte, err error) {
 			clear(kek)
 		}
 		// Where the ring was replaced meanwhile, what goes with it was too.
-		if again, _ := ReadSecret(s.path(ringFile)); bytes.Equal(sealed, again) {
-			return nil, nil, nil, err
+		if again, _ := ReadSecret(s.path(ringFile)); !bytes.Equal(sealed, again) {
+			continue
 		}
+		if errors.Is(err, ErrDamaged) && s.exists(backupFile(1)) {
+			err = fmt.Errorf("%w; 'candgw keys restore %s' goes back to the one before", err, s.backupPath(1))
+		}
+		return nil, nil, nil, err
 	}
 }
 

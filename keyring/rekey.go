@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
+	"regexp"
 )
 
 // ErrSameKEK says that a ring is sealed under that key-encryption key already.
@@ -148,6 +148,9 @@ func (s *FileStore) putNext(text []byte) error {
 	return s.remove(kekNextFile)
 }
 
+// leftover matches the names of files that package atomicfile did not come to put in place.
+var leftover = regexp.MustCompile(`^\.(ring(\.[1-3])?|kek(\.next)?|revision)\.[0-9]+$`)
+
 // tidyUp ends what a process left that died: it removes files that were not in place yet, and ends or
 // forgets a rekey. Backups that were not sealed anew by then stay sealed under the key before. The lock
 // is held.
@@ -157,10 +160,8 @@ func (s *FileStore) tidyUp() error {
 		return err
 	}
 	for _, e := range entries {
-		for _, name := range []string{ringFile, kekFile, revisionFile} {
-			if strings.HasPrefix(e.Name(), "."+name+".") {
-				s.remove(e.Name()) // nothing rests on it
-			}
+		if leftover.MatchString(e.Name()) {
+			s.remove(e.Name()) // nothing rests on it
 		}
 	}
 	text, err := ReadSecret(s.path(kekNextFile))

@@ -128,3 +128,24 @@ func TestRekeyFromFile(t *testing.T) {
 		t.Errorf("no ring: %v", err)
 	}
 }
+
+// What a process left that died goes away with the next change, and nothing else does.
+func TestLeftovers(t *testing.T) {
+	s, _ := newStore(t)
+	want := files(t, s.dir)
+	for _, name := range []string{".kek.1", ".kek.next.12", ".ring.3074827", ".ring.1.99", ".revision.0"} {
+		writeFile(t, s.path(name), "x", 0o600)
+	}
+	for _, name := range []string{".kek.bak", ".ring.old", "ring.good", ".status.json.5"} {
+		writeFile(t, s.path(name), "x", 0o600)
+		want = append(want, name)
+	}
+	if _, err := s.Update(addKey(t)); err != nil {
+		t.Fatal(err)
+	}
+	want = append(want, backupFile(1))
+	slices.Sort(want)
+	if got := files(t, s.dir); !slices.Equal(got, want) {
+		t.Errorf("the folder holds %q, want %q", got, want)
+	}
+}

@@ -31,7 +31,10 @@ func (a *app) keysRekey(args []string) error {
 		return usageError("keys rekey wants one of --kek-file FILE, --passphrase and --new")
 	}
 	store := a.store()
-	var err error
+	_, err := store.Load() // asks for the passphrase now in use before it asks for a new one
+	if err != nil {
+		return err
+	}
 	switch {
 	case *random:
 		_, err = store.RekeyToNew()
@@ -73,11 +76,11 @@ func (a *app) tellRekey(before, file string) error {
 	}
 	switch {
 	case file != "":
-		fmt.Fprintf(a.stdout, "Now set CANDGW_KEK_FILE=%s for every candgw that uses this folder, and start serve again.\n", after)
-	case os.Getenv("CANDGW_KEK_FILE") != "":
-		fmt.Fprintln(a.stdout, "Now unset CANDGW_KEK_FILE for every candgw that uses this folder, and start serve again.")
-	default:
+		fmt.Fprintf(a.stdout, "Now set CANDGW_KEK_FILE=%s for every candgw that uses this folder, or kek_file in its configuration, and start serve again.\n", after)
+	case os.Getenv("CREDENTIALS_DIRECTORY") != "" && filepath.Dir(before) == filepath.Clean(os.Getenv("CREDENTIALS_DIRECTORY")):
 		fmt.Fprintln(a.stdout, "Now take candgw-kek out of the credentials of the service, and start it again.")
+	default:
+		fmt.Fprintln(a.stdout, "Now unset CANDGW_KEK_FILE for every candgw that uses this folder, and kek_file in its configuration, and start serve again.")
 	}
 	return nil
 }
