@@ -3,6 +3,9 @@ package keyring
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -311,5 +314,50 @@ func TestBundle(t *testing.T) {
 		if _, err := ParseBundle([]byte(text)); !errors.Is(err, ErrBundle) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestStatus(t *testing.T) {
+	s, now := newStoreAt(t)
+	ring := loadRing(t, s)
+	k, err := ring.Active(cipher.AESUUID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, err := s.Status(); err != nil || status.LastOpened != nil {
+		t.Errorf("before anything was told: %+v, %v", status, err)
+	}
+	other := newKey(t, cipher.AESUUID) // of which the ring knows nothing any more
+	next := map[cipher.Suite]time.Time{cipher.AESUUID: now.Add(time.Hour)}
+	var first, second Usage
+	first.Opened(k, now.Add(90*time.Second))
+	first.Opened(k, *now) // a clock that went back
+	first.Opened(other, *now)
+	second.Opened(k, now.Add(10*time.Second))
+	for _, u := range []*Usage{&first, &second, {}} { // of three nodes
+		if err := s.TellStatus(ring, u, next); err != nil {
+			t.Fatal(err)
+		}
+	}
+	status, err := s.Status()
+	if err != nil || len(status.LastOpened) != 1 || !status.LastOpened[k.ID()].Equal(now.Add(90*time.Second).Truncate(time.Minute)) ||
+		!status.NextRotation[cipher.AESUUID].Equal(now.Add(time.Hour)) {
+		t.Errorf("got %+v, %v", status, err)
+	}
+	path := filepath.Join(s.dir, statusFile)
+	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Status(); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a broken file: %v", err)
+	}
+	if err := s.TellStatus(ring, &first, next); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Status(); err != nil {
+		t.Errorf("a broken file is not made again: %v", err)
+	}
+	if n := testing.AllocsPerRun(100, func() { first.Opened(k, *now) }); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }

@@ -1,10 +1,12 @@
 package keyring
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -18,24 +20,49 @@ import (
 )
 
 // A Usage notes when keys last opened a name. It is safe for concurrent use; the zero value is ready.
-type Usage struct{ keys sync.Map } // of *atomic.Int64, seconds since 1970, by cipher.KeyID
+type Usage struct {
+	mu   sync.Mutex // held to add a key
+	keys atomic.Pointer[map[cipher.KeyID]*atomic.Int64]
+}
 
 // Opened notes that a key has opened a name. It allocates for the first name of a key alone.
 func (u *Usage) Opened(k *cipher.Key, now time.Time) {
-	v, ok := u.keys.Load(k.ID())
-	if !ok {
-		v, _ = u.keys.LoadOrStore(k.ID(), new(atomic.Int64))
+	at := u.of(k.ID())
+	if at == nil {
+		at = u.add(k.ID())
 	}
 	// Not stored where nothing changes, so that processors do not take the value from each other.
-	if at, t := v.(*atomic.Int64), now.Unix(); at.Load() < t {
+	if t := now.Unix(); at.Load() < t {
 		at.Store(t)
 	}
+}
+
+// of returns the seconds since 1970 at which a key last opened a name; nil for one that never did.
+func (u *Usage) of(id cipher.KeyID) *atomic.Int64 {
+	if keys := u.keys.Load(); keys != nil {
+		return (*keys)[id]
+	}
+	return nil
+}
+
+func (u *Usage) add(id cipher.KeyID) *atomic.Int64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if at := u.of(id); at != nil { // another goroutine was faster
+		return at
+	}
+	next := map[cipher.KeyID]*atomic.Int64{id: new(atomic.Int64)}
+	if keys := u.keys.Load(); keys != nil {
+		maps.Copy(next, *keys)
+	}
+	u.keys.Store(&next)
+	return next[id]
 }
 
 // A Status is what the nodes that share a folder tell of its keys beyond what the ring says. Nothing rests
 // on it, and none of it is secret.
 type Status struct {
-	// LastOpened is when a key last opened a name, on any node.
+	// LastOpened is the minute in which a key last opened a name, on any node.
 	LastOpened map[cipher.KeyID]time.Time `json:"last_opened,omitempty"`
 	// NextRotation is when the active key of a suite is to be replaced.
 	NextRotation map[cipher.Suite]time.Time `json:"next_rotation,omitempty"`
@@ -77,8 +104,9 @@ func (s *FileStore) TellStatus(r *Ring, u *Usage, next map[cipher.Suite]time.Tim
 	for _, e := range r.entries {
 		id := e.Key.ID()
 		at := before.LastOpened[id]
-		if v, ok := u.keys.Load(id); ok {
-			if t := time.Unix(v.(*atomic.Int64).Load(), 0).UTC(); t.After(at) {
+		if opened := u.of(id); opened != nil {
+			// To the minute, so that the file need not be written every few seconds.
+			if t := time.Unix(opened.Load(), 0).UTC().Truncate(time.Minute); t.After(at) {
 				at = t
 			}
 		}
@@ -89,6 +117,9 @@ func (s *FileStore) TellStatus(r *Ring, u *Usage, next map[cipher.Suite]time.Tim
 	text, err := json.Marshal(now)
 	if err != nil {
 		return err
+	}
+	if was, err := json.Marshal(before); err == nil && bytes.Equal(was, text) {
+		return nil
 	}
 	return atomicfile.Write(filepath.Join(s.dir, statusFile), append(text, '\n'), 0o600)
 }

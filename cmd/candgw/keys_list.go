@@ -18,7 +18,7 @@ type keyJSON struct {
 	Created     time.Time     `json:"created"`
 	ActiveSince *time.Time    `json:"active_since"`
 	AcceptUntil *time.Time    `json:"accept_until"`
-	// LastOpened is when a node last opened a name with it, to some seconds.
+	// LastOpened is the minute in which a node last opened a name with it.
 	LastOpened *time.Time `json:"last_opened"`
 	// NextRotation is when an active key is to be replaced by the clock.
 	NextRotation *time.Time `json:"next_rotation"`
