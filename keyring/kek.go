@@ -88,7 +88,7 @@ const (
 
 	// What a forged file may make this process spend.
 	maxTime   = 100
-	maxMemory = 4 << 20 // KiB
+	maxMemory = 1 << 20 // KiB
 )
 
 // defaultCost is the second of the two choices of RFC 9106, section 4.

@@ -97,10 +97,10 @@ func TestParseDerivation(t *testing.T) {
 	for _, tt := range []struct{ text, says string }{
 		{line("3", "65536", "4", salt), ""},
 		{line("1", "8", "1", salt), ""},
-		{line("100", "4194304", "255", salt), ""},
+		{line("100", "1048576", "255", salt), ""},
 		{line("0", "65536", "4", salt), "time"},
 		{line("101", "65536", "4", salt), "time"},
-		{line("3", "4194305", "4", salt), "memory"},
+		{line("3", "1048577", "4", salt), "memory"},
 		{line("3", "31", "4", salt), "memory"},
 		{line("3", "65536", "0", salt), "memory"},
 		{line("3", "65536", "256", salt), "its line"},

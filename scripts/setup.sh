@@ -2,7 +2,7 @@
 # Installs what the tests use besides Go, on Debian and its kin; elsewhere it says what to install.
 set -eu
 
-packages="chromium iproute2 bind9-dnsutils curl dbus avahi-daemon avahi-utils"
+packages="chromium iproute2 bind9-dnsutils curl dbus avahi-daemon avahi-utils strace"
 
 missing=
 for p in $packages; do

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -201,8 +202,8 @@ func (a *app) store() *keyring.FileStore {
 		return a.fileStore
 	}
 	kek, passphrase := os.Getenv("CANDGW_KEK_FILE"), os.Getenv("CANDGW_PASSPHRASE_FILE")
-	if c := a.config; c != nil && (c.Keyring.KEKFile != "" || c.Keyring.PassphraseFile != "") {
-		kek, passphrase = c.Keyring.KEKFile, c.Keyring.PassphraseFile
+	if c := a.config; c != nil {
+		kek, passphrase = cmp.Or(c.Keyring.KEKFile, kek), cmp.Or(c.Keyring.PassphraseFile, passphrase)
 	}
 	a.fileStore = keyring.NewFileStore(a.dataDir, kek)
 	a.fileStore.Passphrase = askPassphrase(passphrase)

@@ -35,6 +35,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Vars = append(e.Vars,
 				"CANDGW_DATA_DIR="+filepath.Join(e.WorkDir, "data"),
+				"GORACE=atexit_sleep_ms=0", // a program under the race detector ends a second late otherwise
 				"SDP="+sdp, "EXAMPLES="+examples,
 				"API="+freeAddr(t), "DNS="+freeAddr(t))
 			return nil
