@@ -33,6 +33,7 @@ const (
 // addresses encrypted by either without pause, and all names are asked for at either, by DNS and Multicast
 // DNS: each opens until the grace of its key ends, and none after that.
 func TestRotationUnderLoad(t *testing.T) {
+	require(t)
 	n := newNetwork(t)
 	first := startGateway(t, n.router, "--dns", "10.77.1.1:5301")
 	second := first.startAnother(t, "--dns", "10.77.1.1:5302")

@@ -75,8 +75,8 @@ func TestMistakes(t *testing.T) {
 		{"contains of a lookup", someLookup + "\nexpect { contains = [\"a\"] }", 4, "Not for this case", "contains is for candidates"},
 		{"contents of what is refused", "description = \"v=0\"\nexpect {\n result = \"refused\"\n lacks = [\"a\"]\n}", 3, "Nothing to look at", "result, policy and by alone"},
 		{"unknown function", "description = files(\"a\")" + "\nexpect { result = \"passed\" }", 2, "Call to unknown function", `Did you mean "file"?`},
-		{"file outside", "description = file(\"../secret\")" + "\nexpect { result = \"passed\" }", 2, "Error in function call", "not in the folder of the tests"},
-		{"file outside by its path", "description = file(\"/etc/hosts\")" + "\nexpect { result = \"passed\" }", 2, "Error in function call", "not in the folder of the tests"},
+		{"file outside", "description = file(\"../secret\")" + "\nexpect { result = \"passed\" }", 2, "Error in function call", "not in the folder of the file that names it"},
+		{"file outside by its path", "description = file(\"/etc/hosts\")" + "\nexpect { result = \"passed\" }", 2, "Error in function call", "not in the folder of the file that names it"},
 		{"file outside by a link", "description = file(\"link\")" + "\nexpect { result = \"passed\" }", 2, "Error in function call", "escapes"},
 		{"no such file", "description = file(\"nowhere.sdp\")" + "\nexpect { result = \"passed\" }", 2, "Error in function call", "nowhere.sdp: no such file"},
 	} {
