@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"strings"
 	"time"
@@ -175,3 +176,6 @@ func originFlag(value string) (policy.Origin, error) {
 func splitList(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
 }
+
+// readBody reads one octet more than is allowed, so that the gateway sees a body that is too long.
+func readBody(r io.Reader) ([]byte, error) { return io.ReadAll(io.LimitReader(r, gateway.MaxBody+1)) }
