@@ -33,4 +33,4 @@ fuzz:
 	scripts/fuzz.sh $(FUZZTIME)
 
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./cipher ./gateway
+	$(GO) test -run '^$$' -bench . -benchmem ./cipher ./gateway ./policy ./resolver

@@ -1,7 +1,7 @@
 // Package policy decides what becomes of a candidate, what a description must satisfy, and who may look
 // up a name, by rules written in HCL. docs/policy.md describes the language.
 //
-// A [Set] never changes once it is loaded; deciding is pure, allocates nothing, takes the same time
+// A [Set] never changes once it is loaded; deciding is pure, allocates nothing, takes as many steps
 // however many policies there are, and is safe for concurrent use.
 package policy
 
