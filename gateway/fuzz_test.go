@@ -230,3 +230,44 @@ func TestFuzzHelpers(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// FuzzAugment has a policy that tells some addresses beside their names: the others are told nowhere, not in
+// a copy either, and what comes out goes through a second time as it is.
+func FuzzAugment(f *testing.F) {
+	seed(f)
+	f.Add(uint8(JSON), `[{"candidate":"candidate:1 1 udp 1 203.0.113.5 4000 typ srflx raddr 10.77.3.2 rport 4","relatedAddress":"10.77.3.2","foundation":"1"},{"candidate":"`+host("10.77.3.2")+`"}]`)
+	f.Add(uint8(SDP), offer(host("10.77.3.2"), host("10.77.1.2")+" x-local 10.77.3.2", tcp(host("10.77.3.2"))))
+	told := netip.MustParsePrefix("10.77.1.0/24")
+	s := newGateway(f, hostPolicy("action = \"augment\"\naddresses = [\""+told.String()+"\"]", "candidate \"srflx\" {\n action = \"augment\"\n}"))
+	s.config.Names = quiet(browserNames)
+	f.Fuzz(func(t *testing.T, n uint8, body string) {
+		format := formatOf(n - 1)
+		s.Gateway = New(s.config) // with no sessions
+		request := Request{Body: []byte(body), Format: format, Client: client}
+		r, err := s.Encrypt(context.Background(), request)
+		if err != nil {
+			checkNoLeakInError(t, body, err)
+			return
+		}
+		checkReport(t, &r.Report)
+		after := stringsOf(t, format, string(r.Body))
+		for _, text := range stringsOf(t, format, body) {
+			for _, c := range candidatesOf(text) {
+				addr, err := netip.ParseAddr(c.addr)
+				if err != nil || !strings.EqualFold(c.typ, "host") || !policy.Reachable(addr.Unmap()) || told.Contains(addr.Unmap()) {
+					continue
+				}
+				for _, out := range after {
+					if holdsAddress(out, addr.Unmap()) {
+						t.Fatalf("%s is still in %q", addr, out)
+					}
+				}
+			}
+		}
+		request.Body = r.Body
+		s.Gateway = New(s.config)
+		if again, err := s.Encrypt(context.Background(), request); err != nil || string(again.Body) != string(r.Body) {
+			t.Fatalf("a second time: %v, %+v, from %q", err, again, r.Body)
+		}
+	})
+}
