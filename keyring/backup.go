@@ -35,8 +35,8 @@ func (s *FileStore) backUp(sealed []byte) error {
 }
 
 // Restore makes the keys in a file, which once was the ring of this folder, the next revision. That is
-// higher than any that was seen before, so every process takes it. The ring before, whole or not,
-// becomes a backup. The error is that of [FileStore.Load] for that file; then nothing changes.
+// higher than any that was seen before, so every process takes it. The ring before becomes a
+// backup, if it opens. The error is that of [FileStore.Load] for that file; then nothing changes.
 func (s *FileStore) Restore(path string) (*Ring, error) {
 	unlock, err := s.lock()
 	if err != nil {
@@ -55,6 +55,9 @@ func (s *FileStore) Restore(path string) (*Ring, error) {
 	before, err := ReadSecret(s.path(ringFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
+	}
+	if _, err := unseal(before, kek); err != nil {
+		before = nil // what does not open is no backup
 	}
 	r, err := newRing(s.highest(old, kek)+1, old.entries)
 	if err != nil {

@@ -80,11 +80,14 @@ func ParseBundle(text []byte) ([]Entry, error) {
 	return out, nil
 }
 
-// Import puts in the keys of a bundle that the ring does not have. Its active key becomes active, and one
-// that the ring has for the suite is retired for [DefaultGrace].
+// Import puts in the keys of a bundle that the ring does not have. Its active key becomes active, unless the
+// ring has it revoked, and another one of the suite is retired for [DefaultGrace].
 func (e *Editor) Import(bundle []Entry) {
 	for _, x := range bundle {
-		if e.find(x.Key.ID()) != nil {
+		if has := e.find(x.Key.ID()); has != nil {
+			if x.State == Active && has.State != Revoked {
+				e.Activate(x.Key.ID(), DefaultGrace) // which cannot fail
+			}
 			continue
 		}
 		if old := e.active(x.Key.Suite()); x.State == Active && old != nil {

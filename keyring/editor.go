@@ -19,13 +19,14 @@ type Editor struct {
 	now     time.Time
 	// soon is the second that now ends in: what is accepted for a time from now on is so to the end of one.
 	soon time.Time
+	real time.Time // the time of the clock, even if it went back
 }
 
 // Edit returns an editor of r. Times that it writes are now, in UTC, to the second; or the latest at
 // which something became of a key, if the clock went back behind that: what is accepted for a time from
 // now on must not end early once the clock is right again.
 func (r *Ring) Edit(now time.Time) *Editor {
-	soon := now.UTC().Add(time.Second - 1).Truncate(time.Second)
+	real, soon := now.UTC().Truncate(time.Second), now.UTC().Add(time.Second-1).Truncate(time.Second)
 	now = now.UTC().Truncate(time.Second)
 	for _, e := range r.entries {
 		for _, t := range []time.Time{e.Created, e.ActiveSince} {
@@ -34,7 +35,7 @@ func (r *Ring) Edit(now time.Time) *Editor {
 			}
 		}
 	}
-	return &Editor{r, slices.Clone(r.entries), now, soon}
+	return &Editor{r, slices.Clone(r.entries), now, soon, real}
 }
 
 // Add puts a key in, as standby or active; an active key retires the one before it for
@@ -70,12 +71,13 @@ func (e *Editor) Activate(id cipher.KeyID, grace time.Duration) error {
 	if old := e.active(next.Key.Suite()); old != nil {
 		old.State, old.AcceptUntil = Retired, e.until(grace)
 	}
-	next.State, next.Next, next.ActiveSince, next.AcceptUntil = Active, false, e.now, time.Time{}
+	next.settle(Active)
+	next.ActiveSince = e.now
 	return nil
 }
 
 // Retire lets a standby key decrypt for grace from now and no longer, or sets that time anew for a
-// retired one. The error is [ErrNotFound], [ErrRevoked], or [ErrInUse] for an active key, which is
+// retired one; now is then what the clock says, even if it went back. The error is [ErrNotFound], [ErrRevoked], or [ErrInUse] for an active key, which is
 // retired by activating another.
 func (e *Editor) Retire(id cipher.KeyID, grace time.Duration) error {
 	k, err := e.lookup(id)
@@ -87,7 +89,8 @@ func (e *Editor) Retire(id cipher.KeyID, grace time.Duration) error {
 	case k.State == Revoked:
 		return fmt.Errorf("%v cannot be retired: %w", k.Key, ErrRevoked)
 	}
-	k.State, k.Next, k.AcceptUntil = Retired, false, e.until(grace)
+	k.settle(Retired)
+	k.AcceptUntil = e.real.Add(grace)
 	return nil
 }
 
@@ -101,7 +104,7 @@ func (e *Editor) Revoke(id cipher.KeyID, force bool) error {
 	case k.State == Active && !force:
 		return fmt.Errorf("%w: %v encrypts: activate another key of its suite first, or use force, and nothing encrypts", ErrInUse, k.Key)
 	}
-	k.State, k.Next, k.AcceptUntil = Revoked, false, time.Time{}
+	k.settle(Revoked)
 	return nil
 }
 
@@ -124,23 +127,28 @@ func (e *Editor) Remove(id cipher.KeyID, force bool) error {
 
 // addNext puts a new key in that is to be activated once every node has it, unless the suite has such a
 // key already, and returns that.
-func (e *Editor) addNext(suite cipher.Suite) (Entry, error) {
+func (e *Editor) addNext(r Rotation) (Entry, error) {
 	for _, x := range e.entries {
-		if x.Next && x.Key.Suite() == suite {
+		if x.Next && x.Key.Suite() == r.Suite {
 			return x, nil
 		}
 	}
-	k, err := cipher.GenerateKey(suite)
+	k, err := cipher.GenerateKey(r.Suite)
 	if err != nil {
 		return Entry{}, err
 	}
-	next := Entry{Key: k, State: Standby, Created: e.now, Next: true}
+	next := Entry{Key: k, State: Standby, Created: e.now, Next: true, Settle: r.Settle, Grace: r.Grace}
 	e.entries = append(e.entries, next)
 	return next, nil
 }
 
 // Ring returns the edited ring, one revision on, or [ErrInvalid].
 func (e *Editor) Ring() (*Ring, error) { return newRing(e.base.revision+1, e.entries) }
+
+// settle gives an entry another state, and takes away what was of the one before.
+func (x *Entry) settle(s State) {
+	x.State, x.Next, x.Settle, x.Grace, x.AcceptUntil = s, false, 0, 0, time.Time{}
+}
 
 // until returns when a time from now on ends.
 func (e *Editor) until(grace time.Duration) time.Time {

@@ -70,6 +70,9 @@ func NewFileStore(dir, kek string) *FileStore {
 	return &FileStore{dir: dir, kek: kekPath(dir, kek), now: time.Now, cost: defaultCost}
 }
 
+// Format prints the folder for every verb, so that none reaches what a passphrase was derived to.
+func (s *FileStore) Format(f fmt.State, _ rune) { fmt.Fprint(f, "key ring in ", s.dir) }
+
 // KEKFile returns the path of the file in which the key-encryption key is.
 func (s *FileStore) KEKFile() string { return s.kek }
 

@@ -91,7 +91,7 @@ func TestModel(t *testing.T) {
 			switch {
 			case verb == "rotate":
 				suite := cipher.Suites()[random.IntN(2)]
-				next, err := e.addNext(suite)
+				next, err := e.addNext(Rotation{Suite: suite})
 				if err != nil {
 					t.Fatal(err)
 				}

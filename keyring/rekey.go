@@ -47,6 +47,11 @@ func (s *FileStore) RekeyToPassphrase(passphrase []byte) (*Ring, error) {
 // be opened by a store of that file; the file kek of the folder is removed if the ring was sealed under
 // the key in it.
 func (s *FileStore) RekeyToFile(path string) (*Ring, error) {
+	if a, err := os.Stat(path); err == nil {
+		if b, err := os.Stat(s.path(kekNextFile)); err == nil && os.SameFile(a, b) {
+			return nil, fmt.Errorf("%s is a name that rekey itself uses and removes: rename the file", path)
+		}
+	}
 	k, err := readKeyFile(path)
 	if err != nil {
 		return nil, err

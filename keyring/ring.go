@@ -65,6 +65,8 @@ type Entry struct {
 	Created time.Time
 	// Next says that a rotation made it, and activates it once every node has it. Only standby keys are.
 	Next bool
+	// Settle and Grace are those of the rotation; zero unless Next.
+	Settle, Grace time.Duration
 	// ActiveSince is when it began to encrypt, the last time that it did; zero if it never has.
 	ActiveSince time.Time
 	// AcceptUntil is when a retired key stops to decrypt; zero for every other state.

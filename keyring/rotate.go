@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/candgw/candgw/cipher"
@@ -35,7 +36,7 @@ func (s *FileStore) BeginRotation(r Rotation) (next Entry, wait time.Duration, e
 		return next, r.wait(next, s.now()), nil
 	}
 	_, err = s.Update(func(e *Editor) error {
-		next, err = e.addNext(r.Suite)
+		next, err = e.addNext(r)
 		return err
 	})
 	// Of another process that was faster the key is as new as this one would be.
@@ -62,7 +63,7 @@ func (s *FileStore) FinishRotation(r Rotation, id cipher.KeyID) (active, old Ent
 			active = *k
 			return errNothingToDo
 		}
-		if err := e.Activate(id, r.Grace); err != nil {
+		if err := e.Activate(id, max(r.Grace, k.Grace)); err != nil {
 			return err
 		}
 		active = *k
@@ -90,12 +91,14 @@ type Schedule struct {
 	Every         time.Duration
 	Settle, Grace time.Duration
 
-	expired map[cipher.KeyID]time.Time // since when, by a clock that does not jump
+	seen map[sight]time.Time // since when, by a clock that does not jump
 }
 
-// keepExpired is how long a key that decrypts no more stays in the ring all the same: the clock may be
-// wrong, and set right again.
-const keepExpired = time.Hour
+// A sight is a key as this node has seen it. A retired one is seen once it decrypts no more.
+type sight struct {
+	id    cipher.KeyID
+	state State
+}
 
 // Next returns when the active key of a suite is to be replaced; not ok if there is none, or if it is not.
 func (s *Schedule) Next(r *Ring, suite cipher.Suite) (at time.Time, ok bool) {
@@ -117,19 +120,26 @@ func (s *Schedule) Next(r *Ring, suite cipher.Suite) (at time.Time, ok bool) {
 // Tick does what is due. It returns the entries of keys that it made, activated or removed.
 func (s *Schedule) Tick(r *Ring) (changed []Entry, err error) {
 	now := s.Store.now()
+	s.look(r, now)
 	for _, suite := range cipher.Suites() {
-		rotation := Rotation{suite, s.Settle, s.Grace}
+		if s.Suite != 0 && s.Suite != suite {
+			continue
+		}
 		at, ok := s.Next(r, suite)
 		next, begun := r.next(suite)
+		// A rotation that was begun by hand goes on as it was meant.
+		rotation := Rotation{suite, max(s.Settle, next.Settle), max(s.Grace, next.Grace)}
 		switch {
-		case begun && ok && rotation.wait(next, now) == 0:
+		// Not by the time that stands in the ring: the clock that wrote it may be another.
+		case begun && s.since(next, now) >= rotation.Settle:
 			active, _, finished := s.Store.FinishRotation(rotation, next.Key.ID())
 			if err = errors.Join(err, finished); finished == nil {
 				changed = append(changed, active)
 			}
-		case !begun && ok && !now.Before(at):
-			entry, _, began := s.Store.BeginRotation(rotation)
-			if err = errors.Join(err, began); began == nil {
+		case !begun && ok && (!now.Before(at) || s.since(r.active(suite), now) >= s.Every):
+			entry, began := s.begin(suite, r.active(suite).Key.ID())
+			if err = errors.Join(err, began); began == nil && entry.Key != nil {
+				s.seen[sight{entry.Key.ID(), Standby}] = s.Store.now()
 				changed = append(changed, entry)
 			}
 		}
@@ -138,24 +148,52 @@ func (s *Schedule) Tick(r *Ring) (changed []Entry, err error) {
 	return append(changed, removed...), errors.Join(err, expired)
 }
 
-// removeExpired removes the keys that it has seen expired for long enough.
-func (s *Schedule) removeExpired(r *Ring, now time.Time) (removed []Entry, err error) {
-	seen := map[cipher.KeyID]time.Time{}
+// begin puts a new key on standby, unless another process has replaced or begun to replace the active one.
+func (s *Schedule) begin(suite cipher.Suite, active cipher.KeyID) (next Entry, err error) {
+	_, err = s.Store.Update(func(e *Editor) error {
+		old := e.active(suite)
+		if old == nil || old.Key.ID() != active || slices.ContainsFunc(e.entries, func(x Entry) bool { return x.Next && x.Key.Suite() == suite }) {
+			return errNothingToDo
+		}
+		next, err = e.addNext(Rotation{suite, s.Settle, s.Grace})
+		return err
+	})
+	if errors.Is(err, errNothingToDo) {
+		err = nil
+	}
+	return next, err
+}
+
+// look notes which keys are seen, and since when.
+func (s *Schedule) look(r *Ring, now time.Time) {
+	seen := map[sight]time.Time{}
 	for _, e := range r.entries {
-		if e.State != Retired || e.decrypts(now) {
+		if e.State == Retired && e.decrypts(now) {
 			continue
 		}
-		id := e.Key.ID()
-		since, ok := s.expired[id]
+		at := sight{e.Key.ID(), e.State}
+		since, ok := s.seen[at]
 		if !ok {
 			since = now
 		}
-		seen[id] = since
-		if now.Sub(since) >= min(keepExpired, s.Grace) { // of two times with a monotonic clock
+		seen[at] = since
+	}
+	s.seen = seen
+}
+
+// since returns how long a key has been seen as it is.
+func (s *Schedule) since(e Entry, now time.Time) time.Duration {
+	return now.Sub(s.seen[sight{e.Key.ID(), e.State}])
+}
+
+// removeExpired removes the keys that it has seen expired for as long as they were accepted: its clock may be
+// ahead of the others'.
+func (s *Schedule) removeExpired(r *Ring, now time.Time) (removed []Entry, err error) {
+	for _, e := range r.entries {
+		if e.State == Retired && !e.decrypts(now) && s.since(e, now) >= s.Grace {
 			removed = append(removed, e)
 		}
 	}
-	s.expired = seen
 	if len(removed) == 0 {
 		return nil, nil
 	}
@@ -171,6 +209,15 @@ func (s *Schedule) removeExpired(r *Ring, now time.Time) (removed []Entry, err e
 		return nil, err
 	}
 	return removed, nil
+}
+
+func (r *Ring) active(suite cipher.Suite) (out Entry) {
+	for _, e := range r.entries {
+		if e.State == Active && e.Key.Suite() == suite {
+			out = e
+		}
+	}
+	return out
 }
 
 // next returns the key of a rotation that has begun.

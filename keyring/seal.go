@@ -36,13 +36,16 @@ type ringJSON struct {
 }
 
 type entryJSON struct {
-	Suite       cipher.Suite `json:"suite"`
-	State       State        `json:"state"`
-	Created     time.Time    `json:"created"`
-	Next        bool         `json:"next,omitempty"`
-	ActiveSince time.Time    `json:"active_since,omitzero"`
-	AcceptUntil time.Time    `json:"accept_until,omitzero"`
-	Key         []byte       `json:"key"`
+	Suite   cipher.Suite `json:"suite"`
+	State   State        `json:"state"`
+	Created time.Time    `json:"created"`
+	Next    bool         `json:"next,omitempty"`
+	// Settle and Grace are in nanoseconds.
+	Settle      time.Duration `json:"settle,omitempty"`
+	Grace       time.Duration `json:"grace,omitempty"`
+	ActiveSince time.Time     `json:"active_since,omitzero"`
+	AcceptUntil time.Time     `json:"accept_until,omitzero"`
+	Key         []byte        `json:"key"`
 }
 
 // kekID names a key-encryption key of 32 octets.
@@ -55,8 +58,13 @@ func kekID(kek []byte) string {
 func seal(r *Ring, kek []byte) ([]byte, error) {
 	doc := ringJSON{Revision: r.revision}
 	for _, e := range r.entries {
-		doc.Keys = append(doc.Keys, entryJSON{e.Key.Suite(), e.State, e.Created, e.Next, e.ActiveSince, e.AcceptUntil, e.Key.Material()})
+		doc.Keys = append(doc.Keys, entryJSON{e.Key.Suite(), e.State, e.Created, e.Next, e.Settle, e.Grace, e.ActiveSince, e.AcceptUntil, e.Key.Material()})
 	}
+	defer func() {
+		for _, k := range doc.Keys {
+			clear(k.Key)
+		}
+	}()
 	plain, err := json.Marshal(doc)
 	if err != nil {
 		return nil, err
@@ -116,7 +124,7 @@ func unseal(sealed, kek []byte) (*Ring, error) {
 			return nil, fmt.Errorf("%w: key %d: %w", ErrInvalid, i, err)
 		}
 		clear(e.Key)
-		entries[i] = Entry{k, e.State, e.Created, e.Next, e.ActiveSince, e.AcceptUntil}
+		entries[i] = Entry{k, e.State, e.Created, e.Next, e.Settle, e.Grace, e.ActiveSince, e.AcceptUntil}
 	}
 	r, err := newRing(doc.Revision, entries)
 	if err != nil {

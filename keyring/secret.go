@@ -41,7 +41,7 @@ func ReadSecret(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w (mode %#o): run 'chmod 600 %[1]s', and replace what is in it if others could read it", path, ErrPermissions, mode)
 	}
 	if !ownedByUs(info) {
-		return nil, fmt.Errorf("%s: %w: it belongs to another user", path, ErrPermissions)
+		return nil, fmt.Errorf("%s: %w: it belongs to another user: run this as that one, as in 'sudo -u candgw candgw …'", path, ErrPermissions)
 	}
 	return io.ReadAll(io.LimitReader(f, maxSecret))
 }

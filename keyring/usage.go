@@ -88,7 +88,8 @@ func (s *FileStore) Status() (Status, error) {
 	return out, nil
 }
 
-// TellStatus adds what this node knows of the keys of a ring. If another process is at it just now, it
+// TellStatus adds what this node knows of the keys of a ring; next is nil for a node that does not rotate by
+// the clock. If another process is at it just now, it
 // does nothing: the next time will do.
 func (s *FileStore) TellStatus(r *Ring, u *Usage, next map[cipher.Suite]time.Time) error {
 	lock := flock.New(filepath.Join(s.dir, statusLockFile), flock.SetPermissions(0o600))
@@ -96,9 +97,17 @@ func (s *FileStore) TellStatus(r *Ring, u *Usage, next map[cipher.Suite]time.Tim
 		return err
 	}
 	defer lock.Close()
+	if left, err := filepath.Glob(s.path("." + statusFile + ".*")); err == nil {
+		for _, name := range left { // of a process that was killed
+			os.Remove(name)
+		}
+	}
 	before, err := s.Status()
 	if err != nil {
 		before = Status{} // what is broken is made again
+	}
+	if next == nil {
+		next = before.NextRotation
 	}
 	now := Status{LastOpened: map[cipher.KeyID]time.Time{}, NextRotation: next}
 	for _, e := range r.entries {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -70,7 +69,9 @@ func (a *app) exportKey(args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(a.stdout, hex.EncodeToString(e.Key.Material()))
+	material := e.Key.Material()
+	defer clear(material)
+	fmt.Fprintf(a.stdout, "%x\n", material)
 	return nil
 }
 
@@ -80,6 +81,8 @@ func (a *app) exportEnv(r *keyring.Ring, suite cipher.Suite) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "CANDGW_KEY_ID=%v\nCANDGW_KEY_SUITE=%v\nCANDGW_KEY=%s\n", k.ID(), suite, hex.EncodeToString(k.Material()))
+	material := k.Material()
+	defer clear(material)
+	fmt.Fprintf(a.stdout, "CANDGW_KEY_ID=%v\nCANDGW_KEY_SUITE=%v\nCANDGW_KEY=%x\n", k.ID(), suite, material)
 	return nil
 }

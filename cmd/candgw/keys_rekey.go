@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"golang.org/x/term"
 
@@ -156,6 +158,23 @@ func promptPassphrase(prompt string) ([]byte, error) {
 		return nil, errNoTerminal
 	}
 	defer tty.Close()
+	before, err := term.GetState(int(tty.Fd()))
+	if err != nil {
+		return nil, errNoTerminal
+	}
+	// Whoever interrupts it is not to be left with a terminal that shows nothing.
+	stop, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(stop)
+	defer close(done)
+	go func() {
+		select {
+		case <-stop:
+			term.Restore(int(tty.Fd()), before)
+			os.Exit(1)
+		case <-done:
+		}
+	}()
 	fmt.Fprint(tty, prompt)
 	defer fmt.Fprintln(tty)
 	return term.ReadPassword(int(tty.Fd()))

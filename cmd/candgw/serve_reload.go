@@ -56,7 +56,10 @@ func (s *server) reloadConfig() error {
 		if err := s.openPolicies(next); err != nil {
 			return err
 		}
-		s.changed <- struct{}{}
+		select {
+		case s.changed <- struct{}{}:
+		default: // whoever follows is about to look
+		}
 	}
 	s.useToken(token)
 	s.rotate.Store(next.Rotate)

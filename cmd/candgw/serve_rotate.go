@@ -21,11 +21,17 @@ func (s *server) rotateByTheClock(ctx context.Context) {
 	tick := time.NewTicker(rotateEvery)
 	defer tick.Stop()
 	var told time.Time
-	failed := ""
+	failed, untold, scheduled := "", "", false
 	for {
 		ring := s.live.Load()
-		next := map[cipher.Suite]time.Time{}
-		if r := s.rotate.Load(); r != nil {
+		r := s.rotate.Load()
+		gone := r == nil && scheduled // so that nothing stale is told
+		scheduled = r != nil
+		var next map[cipher.Suite]time.Time
+		if scheduled || gone {
+			next = map[cipher.Suite]time.Time{}
+		}
+		if r != nil {
 			schedule.Suite, schedule.Every, schedule.Settle, schedule.Grace = r.Suite, r.Every, r.Settle, r.Grace
 			changed, err := schedule.Tick(ring)
 			for _, e := range changed {
@@ -45,10 +51,14 @@ func (s *server) rotateByTheClock(ctx context.Context) {
 			}
 		}
 		s.metrics.NextRotations(next)
-		if now := time.Now(); now.Sub(told) >= statusEvery {
+		if now := time.Now(); now.Sub(told) >= statusEvery || gone {
 			told = now
-			if err := s.store.TellStatus(ring, &s.used, next); err != nil {
+			err := s.store.TellStatus(ring, &s.used, next)
+			if err != nil && err.Error() != untold {
 				s.log.Warn("the status of the keys is not told", "error", err)
+			}
+			if untold = ""; err != nil {
+				untold = err.Error()
 			}
 		}
 		select {
