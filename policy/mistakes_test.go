@@ -68,6 +68,7 @@ func TestMistakes(t *testing.T) {
 		{"form mistyped", "policy \"a\" {\n  name {\n    suite = \"aes-gcm\"\n    form = \"extention\"\n  }\n}", 4, []string{`Did you mean "extension"?`}},
 		{"extension mistyped", "policy \"a\" {\n  name { extensions = [\"adrtype\"] }\n}", 2, []string{`Did you mean "addrtype"?`}},
 		{"variable mistyped", "policy \"a\" {\n  clients = private_network\n}", 2, []string{`Did you mean "private_networks"?`}},
+		{"text without quotes", "policy \"a\" {\n  candidate \"host\" { action = encrypt }\n}", 2, []string{"What is meant as a text stands in quotes."}},
 		{"function mistyped", "policy \"a\" {\n  clients = conct([])\n}", 2, []string{`Did you mean "concat"?`}},
 		{"no such function", "policy \"a\" {\n  clients = file(\"x\")\n}", 2, []string{`no function named "file"`}},
 

@@ -94,6 +94,11 @@ func (p *problems) warn(at hcl.Range, summary, detail string) {
 
 // extend adds diagnostics of HCL, and reports whether there was no error among them.
 func (p *problems) extend(diags hcl.Diagnostics) bool {
+	for _, d := range diags {
+		if d.Summary == "Unknown variable" { // more often a text without quotes
+			d.Detail += " What is meant as a text stands in quotes."
+		}
+	}
 	p.diags = p.diags.Extend(diags)
 	return !diags.HasErrors()
 }
