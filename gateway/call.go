@@ -231,15 +231,18 @@ func (c *call) originOf(addr netip.Addr) string {
 	return c.raw[addr]
 }
 
-// nameForm returns how the policy has names written, or, if the request names a suite, how that one is.
-func (c *call) nameForm(v policy.Verdict) (policy.NameForm, cipher.Suite, error) {
-	form := *v.Name
-	if suite := c.request.Suite; suite != 0 {
+// nameForm returns how the policy has names written, or, if the request names a suite, how that one is; and
+// the key to encrypt under.
+func (c *call) nameForm(v policy.Verdict) (form policy.NameForm, key *cipher.Key, err error) {
+	form = *v.Name
+	suite := c.request.Suite
+	if suite != 0 {
 		form.Extension = form.Extension && suite.NeedsPassword()
-		return form, suite, nil
+	} else if suite, err = cipher.ParseSuite(form.Suite); err != nil {
+		return form, nil, err
 	}
-	suite, err := cipher.ParseSuite(form.Suite)
-	return form, suite, err
+	key, err = c.ring.Active(suite)
+	return form, key, err
 }
 
 // newFoundation makes a foundation that tells nothing, equal ones of equal ones. The second half of it

@@ -77,11 +77,17 @@ func (c *call) tellHosts() {
 			if !isHost(t, cand) || !cand.Ciphertext.Empty() || !policy.Reachable(addr) {
 				continue
 			}
-			if v := c.decide(t, cand, addr); v.Action == policy.Augment && t.hasRoomBeside() || v.Action != policy.Augment && v.Action.Tells() {
+			if t.tells(c.decide(t, cand, addr)) {
 				c.tell(addr)
 			}
 		}
 	}
+}
+
+// tells reports whether an address is still told after a verdict: what is to be augmented is encrypted only
+// where there is no room for two.
+func (t *text) tells(v policy.Verdict) bool {
+	return v.Action.Tells() && (v.Action != policy.Augment || t.hasRoomBeside())
 }
 
 // typeOf returns the type of a candidate as policies write it.
@@ -235,8 +241,7 @@ func (c *call) encryptAddress(t *text, cand *sdp.Candidate, addr netip.Addr, ori
 		}
 		return *r, nil
 	}
-	beside := v.Action == policy.Augment && t.hasRoomBeside()
-	tells := v.Action.Tells() && (v.Action != policy.Augment || beside)
+	tells := t.tells(v)
 	switch {
 	case tells && raw && c.concealed[addr]:
 		return dropped("its address is that of a candidate that is concealed")
@@ -251,23 +256,20 @@ func (c *call) encryptAddress(t *text, cand *sdp.Candidate, addr netip.Addr, ori
 	case v.Action == policy.Keep, v.Action == policy.Reveal:
 		return c.keep(t, cand, v, raw)
 	}
-	return c.encrypt(t, cand, v, addr, origin, beside)
+	return c.encrypt(t, cand, v, addr, origin)
 }
 
 // encrypt puts a name in place of the address of a candidate, or the candidate with the name beside it.
-func (c *call) encrypt(t *text, cand *sdp.Candidate, v policy.Verdict, addr netip.Addr, origin string, beside bool) (CandidateReport, error) {
+func (c *call) encrypt(t *text, cand *sdp.Candidate, v policy.Verdict, addr netip.Addr, origin string) (CandidateReport, error) {
 	pwd, wrong := c.password(t, cand)
 	if wrong != "" {
 		return refusedUnder(v, wrong)
 	}
-	form, suite, err := c.nameForm(v)
+	form, key, err := c.nameForm(v)
 	if err != nil {
 		return CandidateReport{}, err
 	}
-	key, err := c.ring.Active(suite)
-	if err != nil {
-		return CandidateReport{}, err
-	}
+	suite := key.Suite()
 	seed := origin
 	if origin == "" {
 		seed = c.originOf(addr)
@@ -282,6 +284,7 @@ func (c *call) encrypt(t *text, cand *sdp.Candidate, v policy.Verdict, addr neti
 		}
 		c.seen(name, pwd)
 	}
+	beside := t.tells(v) // of what is encrypted, only an augmented one
 	old := cand.Foundation.Of(t.s)
 	if beside && isNewFoundation(key, old) {
 		c.redactRelated(t, cand, v)
@@ -306,11 +309,7 @@ func (c *call) encrypt(t *text, cand *sdp.Candidate, v policy.Verdict, addr neti
 // its foundation, which may be computed from that.
 func (c *call) keep(t *text, cand *sdp.Candidate, v policy.Verdict, raw bool) (CandidateReport, error) {
 	if raw && !v.KeepRelated && !isHost(t, cand) {
-		_, suite, err := c.nameForm(v)
-		if err != nil {
-			return CandidateReport{}, err
-		}
-		key, err := c.ring.Active(suite)
+		_, key, err := c.nameForm(v)
 		if err != nil {
 			return CandidateReport{}, err
 		}

@@ -34,8 +34,10 @@ func (c *call) satisfies(t *text) error {
 	if s.ForbidSDES != nil && t.desc.CryptoLine != 0 {
 		return &Refusal{t.item, t.desc.CryptoLine, "it holds a media key (SDES; RFC 8827, section 6.5)", s.ForbidSDES}
 	}
-	if line := t.desc.Unprotected(t.s); s.RequireFingerprint != nil && t.desc.Whole && line != 0 {
-		return &Refusal{t.item, line, "no a=fingerprint governs the media section, so that DTLS does not protect it", s.RequireFingerprint}
+	if s.RequireFingerprint != nil && t.desc.Whole {
+		if line := t.desc.Unprotected(t.s); line != 0 {
+			return &Refusal{t.item, line, "no a=fingerprint governs the media section, so that DTLS does not protect it", s.RequireFingerprint}
+		}
 	}
 	if s.Identity == nil {
 		return nil

@@ -90,7 +90,7 @@ func (e *Editor) Import(bundle []Entry) {
 			}
 			continue
 		}
-		if old := e.active(x.Key.Suite()); x.State == Active && old != nil {
+		if old := activeOf(e.entries, x.Key.Suite()); x.State == Active && old != nil {
 			old.State, old.AcceptUntil = Retired, e.soon.Add(DefaultGrace)
 		}
 		e.entries = append(e.entries, x)

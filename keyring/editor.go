@@ -68,7 +68,7 @@ func (e *Editor) Activate(id cipher.KeyID, grace time.Duration) error {
 	case next.State == Active:
 		return nil
 	}
-	if old := e.active(next.Key.Suite()); old != nil {
+	if old := activeOf(e.entries, next.Key.Suite()); old != nil {
 		old.State, old.AcceptUntil = Retired, e.until(grace)
 	}
 	next.settle(Active)
@@ -156,15 +156,6 @@ func (e *Editor) until(grace time.Duration) time.Time {
 		return e.now
 	}
 	return e.soon.Add(grace)
-}
-
-// active returns the entry that encrypts under a suite, nil if none does.
-func (e *Editor) active(suite cipher.Suite) *Entry {
-	i := slices.IndexFunc(e.entries, func(x Entry) bool { return x.State == Active && x.Key.Suite() == suite })
-	if i < 0 {
-		return nil
-	}
-	return &e.entries[i]
 }
 
 func (e *Editor) lookup(id cipher.KeyID) (*Entry, error) {

@@ -155,12 +155,20 @@ func (r *Ring) Entries() iter.Seq[Entry] { return slices.Values(r.entries) }
 
 // Active returns the key that encrypts under a suite, or [ErrNoActiveKey].
 func (r *Ring) Active(suite cipher.Suite) (*cipher.Key, error) {
-	for i := range r.entries {
-		if e := &r.entries[i]; e.State == Active && e.Key.Suite() == suite {
-			return e.Key, nil
-		}
+	if e := activeOf(r.entries, suite); e != nil {
+		return e.Key, nil
 	}
 	return nil, fmt.Errorf("%w of suite %v in the ring: run 'candgw keys generate --suite %[2]v --state active'", ErrNoActiveKey, suite)
+}
+
+// activeOf returns the entry of the key that encrypts under a suite, nil if there is none.
+func activeOf(entries []Entry, suite cipher.Suite) *Entry {
+	for i := range entries {
+		if e := &entries[i]; e.State == Active && e.Key.Suite() == suite {
+			return e
+		}
+	}
+	return nil
 }
 
 // Lookup returns the entry of a key id, or [ErrNotFound].

@@ -58,7 +58,7 @@ func (s *FileStore) FinishRotation(r Rotation, id cipher.KeyID) (active, old Ent
 		if k == nil || k.State != Active && !k.Next {
 			return fmt.Errorf("%w: %v", ErrGaveWay, id)
 		}
-		before := e.active(r.Suite)
+		before := activeOf(e.entries, r.Suite)
 		if k.State == Active { // another process did it; nothing changes
 			active = *k
 			return errNothingToDo
@@ -105,16 +105,15 @@ func (s *Schedule) Next(r *Ring, suite cipher.Suite) (at time.Time, ok bool) {
 	if s.Suite != 0 && s.Suite != suite {
 		return time.Time{}, false
 	}
-	for _, e := range r.entries {
-		if e.State == Active && e.Key.Suite() == suite {
-			since := e.ActiveSince
-			if since.IsZero() { // of a ring that knew no such time
-				since = e.Created
-			}
-			return since.Add(s.Every), true
-		}
+	e := activeOf(r.entries, suite)
+	if e == nil {
+		return time.Time{}, false
 	}
-	return time.Time{}, false
+	since := e.ActiveSince
+	if since.IsZero() { // of a ring that knew no such time
+		since = e.Created
+	}
+	return since.Add(s.Every), true
 }
 
 // Tick does what is due. It returns the entries of keys that it made, activated or removed.
@@ -125,7 +124,8 @@ func (s *Schedule) Tick(r *Ring) (changed []Entry, err error) {
 		if s.Suite != 0 && s.Suite != suite {
 			continue
 		}
-		at, ok := s.Next(r, suite)
+		active := activeOf(r.entries, suite)
+		at, _ := s.Next(r, suite)
 		next, begun := r.next(suite)
 		// A rotation that was begun by hand goes on as it was meant.
 		rotation := Rotation{suite, max(s.Settle, next.Settle), max(s.Grace, next.Grace)}
@@ -136,8 +136,8 @@ func (s *Schedule) Tick(r *Ring) (changed []Entry, err error) {
 			if err = errors.Join(err, finished); finished == nil {
 				changed = append(changed, active)
 			}
-		case !begun && ok && (!now.Before(at) || s.since(r.active(suite), now) >= s.Every):
-			entry, began := s.begin(suite, r.active(suite).Key.ID())
+		case !begun && active != nil && (!now.Before(at) || s.since(*active, now) >= s.Every):
+			entry, began := s.begin(suite, active.Key.ID())
 			if err = errors.Join(err, began); began == nil && entry.Key != nil {
 				s.seen[sight{entry.Key.ID(), Standby}] = s.Store.now()
 				changed = append(changed, entry)
@@ -151,7 +151,7 @@ func (s *Schedule) Tick(r *Ring) (changed []Entry, err error) {
 // begin puts a new key on standby, unless another process has replaced or begun to replace the active one.
 func (s *Schedule) begin(suite cipher.Suite, active cipher.KeyID) (next Entry, err error) {
 	_, err = s.Store.Update(func(e *Editor) error {
-		old := e.active(suite)
+		old := activeOf(e.entries, suite)
 		if old == nil || old.Key.ID() != active || slices.ContainsFunc(e.entries, func(x Entry) bool { return x.Next && x.Key.Suite() == suite }) {
 			return errNothingToDo
 		}
@@ -209,15 +209,6 @@ func (s *Schedule) removeExpired(r *Ring, now time.Time) (removed []Entry, err e
 		return nil, err
 	}
 	return removed, nil
-}
-
-func (r *Ring) active(suite cipher.Suite) (out Entry) {
-	for _, e := range r.entries {
-		if e.State == Active && e.Key.Suite() == suite {
-			out = e
-		}
-	}
-	return out
 }
 
 // next returns the key of a rotation that has begun.
