@@ -183,7 +183,7 @@ func (r *Ring) Lookup(id cipher.KeyID) (Entry, error) {
 
 // Opened is what a name stands for.
 type Opened struct {
-	Addr netip.Addr
+	Addr netip.Addr // not set for a revoked key
 	Key  *cipher.Key
 	// Until is when the key stops to decrypt; zero if nothing is known of that.
 	Until time.Time
@@ -191,7 +191,7 @@ type Opened struct {
 
 // Open tries every key that may decrypt at that time on the name in o. It does not allocate. The
 // error is [cipher.ErrNotOpened]; [cipher.ErrPasswordNeeded] where pwd is empty and a key could try
-// with one; [ErrRevoked] for a name of a revoked key.
+// with one; [ErrRevoked] for a name of a revoked key, which is then in what it returns.
 func (r *Ring) Open(o *cipher.Opener, pwd string, now time.Time) (Opened, error) {
 	failure := cipher.ErrNotOpened
 	for i := range r.entries {
@@ -202,7 +202,7 @@ func (r *Ring) Open(o *cipher.Opener, pwd string, now time.Time) (Opened, error)
 		addr, err := o.Open(e.Key, pwd)
 		switch {
 		case err == nil && e.State == Revoked:
-			return Opened{}, ErrRevoked
+			return Opened{Key: e.Key}, ErrRevoked
 		case err == nil:
 			return Opened{addr, e.Key, e.AcceptUntil}, nil
 		case err == cipher.ErrPasswordNeeded:

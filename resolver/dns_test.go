@@ -2,10 +2,10 @@ package resolver
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -90,7 +90,7 @@ func TestDNS(t *testing.T) {
 			})
 		}
 	}
-	if w.seen["dns answered"] == 0 || w.seen["dns unopened"] == 0 || w.seen["dns foreign"] == 0 {
+	if w.seen["dns answered"] == 0 || w.seen["dns unauthenticated"] == 0 || w.seen["dns foreign"] == 0 {
 		t.Errorf("metrics heard %v", w.seen)
 	}
 }
@@ -115,10 +115,10 @@ func TestDNSWithEDNS(t *testing.T) {
 // Strangers are refused, and cannot tell a name that opens from one that does not.
 func TestDNSStranger(t *testing.T) {
 	w := newWorld(t)
-	d := &DNS{resolver: w.Resolver, links: new(links)}
+	d := &DNS{resolver: w.Resolver}
 	stranger := Asker{Addr: netip.MustParseAddr("203.0.113.5")}
 	for _, name := range []string{w.name(t, cipher.AESUUID, addr4).String() + ".local.", "x.local.", "local."} {
-		m := d.reply(new(dns.Msg).SetQuestion(name, dns.TypeA), stranger)
+		m := d.reply(new(dns.Msg).SetQuestion(name, dns.TypeA), stranger, nil, &tally{resolver: w.Resolver, front: FrontDNS})
 		if m.Rcode != dns.RcodeRefused || len(m.Answer) != 0 {
 			t.Errorf("%s: %v", name, m)
 		}
@@ -133,17 +133,18 @@ func TestListenDNSTwice(t *testing.T) {
 	}
 }
 
-func TestAskerOf(t *testing.T) {
-	l := new(links)
+func TestAsker(t *testing.T) {
+	d := new(DNS)
 	for _, tt := range []struct {
-		from net.Addr
+		from string
 		want Asker
 	}{
-		{&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 53}, Asker{netip.MustParseAddr("127.0.0.1"), true}},
-		{&net.TCPAddr{IP: net.ParseIP("203.0.113.5"), Port: 53}, Asker{netip.MustParseAddr("203.0.113.5"), false}},
-		{&net.UnixAddr{Name: "x"}, Asker{}},
+		{"127.0.0.1", Asker{netip.MustParseAddr("127.0.0.1"), true}},
+		{"::ffff:127.0.0.1", Asker{netip.MustParseAddr("127.0.0.1"), true}},
+		{"203.0.113.5", Asker{netip.MustParseAddr("203.0.113.5"), false}},
+		{"fe80::1%eth0", Asker{netip.MustParseAddr("fe80::1"), false}},
 	} {
-		if got := askerOf(tt.from, l); got != tt.want {
+		if got := d.asker(netip.MustParseAddr(tt.from), time.Now()); got.Addr != tt.want.Addr || tt.from != "fe80::1%eth0" && got != tt.want {
 			t.Errorf("%v: got %v", tt.from, got)
 		}
 	}

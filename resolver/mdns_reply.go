@@ -53,6 +53,9 @@ func (r *Resolver) replies(packet []byte, q query) []reply {
 	if !q.onLink && (legacy || !q.multicast) {
 		return nil
 	}
+	t := tally{resolver: r, front: FrontMDNS}
+	began := time.Now()
+	defer func() { t.flush(time.Since(began)) }()
 	var out []reply
 	for i, ask := range m.Question {
 		if slices.ContainsFunc(m.Question[:i], func(q dns.Question) bool {
@@ -64,8 +67,12 @@ func (r *Resolver) replies(packet []byte, q query) []reply {
 			continue
 		}
 		a := r.Resolve(ask.Name, Asker{q.from.Addr(), true})
-		r.config.Metrics.Lookup("mdns", a.Status)
-		if a.Status != Answered {
+		result := a.Result
+		if result == Answered && !a.has(ask.Qtype) {
+			result = NoData
+		}
+		t.add(result, a.Key)
+		if a.Result != Answered {
 			continue
 		}
 		rep := reply{

@@ -143,7 +143,7 @@ func TestMDNSReplies(t *testing.T) {
 			}
 		})
 	}
-	if w.seen["mdns answered"] == 0 || w.seen["mdns unopened"] == 0 {
+	if w.seen["mdns answered"] == 0 || w.seen["mdns unauthenticated"] == 0 {
 		t.Errorf("metrics heard %v", w.seen)
 	}
 }

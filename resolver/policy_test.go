@@ -28,7 +28,7 @@ func TestResolveBlock(t *testing.T) {
 	for _, tt := range []struct {
 		name, policy string
 		asker        Asker
-		want         Status
+		want         Result
 		ttl          time.Duration
 	}{
 		{"clients of the policy", "clients = [\"10.20.0.0/16\"]\n resolve {}", staff, Answered, 2 * time.Minute},
@@ -46,8 +46,8 @@ func TestResolveBlock(t *testing.T) {
 			w := newWorld(t)
 			w.usePolicy(t, "policy \"p\" {\n"+tt.policy+"\n}")
 			name := w.name(t, cipher.AESUUID, addr4).String() + ".local"
-			if got := w.Resolve(name, tt.asker); got.Status != tt.want || got.TTL != tt.ttl {
-				t.Errorf("got %v for %v, want %v for %v", got.Status, got.TTL, tt.want, tt.ttl)
+			if got := w.Resolve(name, tt.asker); got.Result != tt.want || got.TTL != tt.ttl {
+				t.Errorf("got %v for %v, want %v for %v", got.Result, got.TTL, tt.want, tt.ttl)
 			}
 		})
 	}
@@ -57,10 +57,10 @@ func TestRate(t *testing.T) {
 	w := newWorld(t)
 	w.usePolicy(t, "policy \"p\" {\n resolve {\n rate = 2\n burst = 3\n}\n}")
 	name := w.name(t, cipher.AESUUID, addr4).String() + ".local"
-	ask := func(want Status, asker Asker) {
+	ask := func(want Result, asker Asker) {
 		t.Helper()
-		if got := w.Resolve(name, asker); got.Status != want {
-			t.Errorf("got %v, want %v", got.Status, want)
+		if got := w.Resolve(name, asker); got.Result != want {
+			t.Errorf("got %v, want %v", got.Result, want)
 		}
 	}
 	other := Asker{Addr: netip.MustParseAddr("10.1.1.2")}
@@ -70,11 +70,11 @@ func TestRate(t *testing.T) {
 	ask(Limited, local)
 	ask(Answered, other)
 	for range 100 { // the names of others, and what is outside the zones, are no lookups of ours
-		if got := w.Resolve("printer.local", other); got.Status != Unopened {
-			t.Fatalf("printer.local: %v", got.Status)
+		if got := w.Resolve("printer.local", other); got.Result != Unauthenticated {
+			t.Fatalf("printer.local: %v", got.Result)
 		}
-		if got := w.Resolve("www.example", other); got.Status != Foreign {
-			t.Fatalf("www.example: %v", got.Status)
+		if got := w.Resolve("www.example", other); got.Result != Foreign {
+			t.Fatalf("www.example: %v", got.Result)
 		}
 	}
 	ask(Answered, other)

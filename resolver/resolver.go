@@ -16,34 +16,6 @@ import (
 	"github.com/candgw/candgw/policy"
 )
 
-// A Status is what came of a lookup.
-type Status uint8
-
-const (
-	// Foreign names are outside the zones.
-	Foreign Status = iota + 1
-	// Apex is the name of a zone itself: it exists and has no address.
-	Apex
-	// Unopened names are in a zone and open under no key.
-	Unopened
-	// Revoked names were made with a revoked key.
-	Revoked
-	// Denied lookups are those that no policy allows.
-	Denied
-	// Limited lookups are those of an asker that asks more often than its policy allows.
-	Limited
-	// Answered lookups have an address.
-	Answered
-)
-
-var statusNames = [...]string{
-	Foreign: "foreign", Apex: "apex", Unopened: "unopened", Revoked: "revoked", Denied: "denied",
-	Limited: "limited", Answered: "answered",
-}
-
-// String returns the status as it stands in metrics.
-func (s Status) String() string { return statusNames[s] }
-
 // An Asker is who looks up a name.
 type Asker struct {
 	Addr netip.Addr
@@ -51,18 +23,14 @@ type Asker struct {
 	OnLink bool
 }
 
-// An Answer is what came of a lookup. Addr and TTL are set if its Status is [Answered].
+// An Answer is what came of a lookup.
 type Answer struct {
-	Status Status
-	Addr   netip.Addr
-	// TTL is in whole seconds, at least one.
-	TTL time.Duration
-}
-
-// Metrics hears of every lookup. It is called by many goroutines at once.
-type Metrics interface {
-	// Lookup counts one; front is "dns" or "mdns".
-	Lookup(front string, status Status)
+	Result Result
+	// Addr and TTL are set if the result is [Answered]. TTL is in whole seconds, at least one.
+	Addr netip.Addr
+	TTL  time.Duration
+	// Key is the one that the name opens under, nil if it opens under none or was not tried.
+	Key *cipher.Key
 }
 
 // A Config is what a resolver needs. Ring and Policy must be set.
@@ -70,11 +38,11 @@ type Config struct {
 	// Ring and Policy are called once a lookup.
 	Ring   func() *keyring.Ring
 	Policy func() *policy.Set
-	// Zones are the names that encrypted names stand under, "local" if there are none.
-	Zones []string
+	// Zones are what encrypted names stand under, "local" if there are none.
+	Zones []Zone
 	// Metrics may be nil.
 	Metrics Metrics
-	// Opened, unless it is nil, hears of every key that opened a name that was answered. Many goroutines
+	// Opened, unless it is nil, hears of every key that opened names that were answered. Many goroutines
 	// call it at once.
 	Opened func(*cipher.Key)
 	// Now is the clock; [time.Now] if nil.
@@ -84,95 +52,79 @@ type Config struct {
 // A Resolver opens names. It is safe for concurrent use.
 type Resolver struct {
 	config  Config
-	zones   []string // lower case, with a dot before and none after
+	zones   []*zone
 	seen    *seenNames
 	limiter *limiter
 	openers sync.Pool
 }
 
-// New returns a resolver.
-func New(config Config) *Resolver {
+// New returns a resolver. The error is of a zone that cannot be one.
+func New(config Config) (*Resolver, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
 	if len(config.Zones) == 0 {
-		config.Zones = []string{"local"}
+		config.Zones = []Zone{{Name: "local"}}
 	}
 	if config.Metrics == nil {
 		config.Metrics = noMetrics{}
 	}
-	r := &Resolver{config: config, seen: newSeenNames(config.Now), limiter: newLimiter(maxAskers, config.Now)}
-	for _, z := range config.Zones {
-		r.zones = append(r.zones, "."+strings.ToLower(strings.Trim(z, ".")))
+	zones, err := newZones(config.Zones)
+	if err != nil {
+		return nil, err
 	}
+	r := &Resolver{config: config, zones: zones, seen: newSeenNames(config.Now), limiter: newLimiter(maxAskers, config.Now)}
 	r.openers.New = func() any { return new(cipher.Opener) }
-	return r
+	return r, nil
 }
-
-type noMetrics struct{}
-
-func (noMetrics) Lookup(string, Status) {}
 
 // Remember tells the resolver the ice-pwd of a name that opens only with it. It keeps a bounded
 // number of them, for a day.
 func (r *Resolver) Remember(name cipher.Name, pwd string) { r.seen.add(name, pwd) }
 
-// Resolve looks up a name, with or without a final dot, in either letter case.
+// Resolve looks up a name, with or without a final dot, in either letter case. The name of a zone itself
+// exists and has no address: [NoData].
 func (r *Resolver) Resolve(name string, asker Asker) Answer {
-	labels, status := r.inZone(strings.TrimSuffix(name, "."))
-	if status == Foreign {
-		return Answer{Status: status}
+	z, labels := r.zoneOf(strings.TrimSuffix(name, "."))
+	if z == nil {
+		return Answer{Result: Foreign}
 	}
+	o := r.openers.Get().(*cipher.Opener)
+	defer r.openers.Put(o)
+	return resolve(r, o, labels, asker, r.config.Now())
+}
+
+// resolve looks up the labels that stand before a zone, with dots between them. It does not allocate.
+func resolve[T string | []byte](r *Resolver, o *cipher.Opener, labels T, asker Asker, now time.Time) Answer {
 	asker.Addr = asker.Addr.Unmap().WithZone("")
 	may := r.config.Policy().DecideAsker(asker.Addr, asker.OnLink)
 	switch {
 	case !may.Allow:
-		return Answer{Status: Denied} // whatever the name: not even that it opens is told
-	case status == Apex:
-		return Answer{Status: status}
-	}
-	o := r.openers.Get().(*cipher.Opener)
-	defer r.openers.Put(o)
+		return Answer{Result: Denied} // whatever the name: not even that it opens is told
+	case len(labels) == 0:
+		return Answer{Result: NoData}
 	// A name of another form costs nothing, and is often another host's: it does not count.
-	if !cipher.ReadName(o, labels) {
-		return Answer{Status: Unopened}
+	case !cipher.ReadName(o, labels):
+		return Answer{Result: Unauthenticated}
+	case may.Rate > 0 && !r.limiter.allow(asker.Addr, may.Rate, may.Burst):
+		return Answer{Result: Limited}
 	}
-	if may.Rate > 0 && !r.limiter.allow(asker.Addr, may.Rate, may.Burst) {
-		return Answer{Status: Limited}
-	}
-	now := r.config.Now()
-	opened, status := r.open(o, now)
-	if status != Answered {
-		return Answer{Status: status}
+	opened, result := r.open(o, now)
+	if result != Answered {
+		return Answer{Result: result, Key: opened.Key}
 	}
 	decision := may.Answer(opened.Addr)
 	if !decision.Allow || !policy.Reachable(opened.Addr) {
-		return Answer{Status: Denied}
-	}
-	if r.config.Opened != nil {
-		r.config.Opened(opened.Key)
+		return Answer{Result: Denied, Key: opened.Key}
 	}
 	ttl := decision.TTL
 	if !opened.Until.IsZero() {
 		ttl = min(ttl, opened.Until.Sub(now))
 	}
-	return Answer{Answered, opened.Addr, max(ttl.Truncate(time.Second), time.Second)}
+	return Answer{Answered, opened.Addr, max(ttl.Truncate(time.Second), time.Second), opened.Key}
 }
 
-// inZone returns what stands before the zone of a name.
-func (r *Resolver) inZone(name string) (labels string, status Status) {
-	for _, z := range r.zones {
-		if strings.EqualFold(name, z[1:]) {
-			return "", Apex
-		}
-		if at := len(name) - len(z); at > 0 && strings.EqualFold(name[at:], z) {
-			return name[:at], Unopened
-		}
-	}
-	return "", Foreign
-}
-
-func (r *Resolver) open(o *cipher.Opener, now time.Time) (keyring.Opened, Status) {
+func (r *Resolver) open(o *cipher.Opener, now time.Time) (keyring.Opened, Result) {
 	ring := r.config.Ring()
 	opened, err := ring.Open(o, "", now)
 	if errors.Is(err, cipher.ErrPasswordNeeded) {
@@ -186,5 +138,5 @@ func (r *Resolver) open(o *cipher.Opener, now time.Time) (keyring.Opened, Status
 	case errors.Is(err, keyring.ErrRevoked):
 		return opened, Revoked
 	}
-	return opened, Unopened
+	return opened, Unauthenticated
 }

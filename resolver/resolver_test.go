@@ -30,11 +30,13 @@ type world struct {
 	seen map[string]int // what Metrics heard
 }
 
-func (w *world) Lookup(front string, s Status) {
+func (w *world) Lookups(front Front, r Result, _ *cipher.Key, n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.seen[front+" "+s.String()]++
+	w.seen[string(front)+" "+r.String()] += n
 }
+
+func (w *world) Took(Front, time.Duration, int) {}
 
 func newWorld(t testing.TB, zones ...string) *world {
 	t.Helper()
@@ -50,12 +52,19 @@ func newWorld(t testing.TB, zones ...string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Resolver = New(Config{
+	var all []Zone
+	for _, z := range zones {
+		all = append(all, Zone{Name: z})
+	}
+	w.Resolver, err = New(Config{
 		Ring:   func() *keyring.Ring { return w.ring },
 		Policy: func() *policy.Set { return set },
-		Zones:  zones, Metrics: w,
+		Zones:  all, Metrics: w,
 		Now: func() time.Time { return w.now },
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return w
 }
 
@@ -102,7 +111,7 @@ func TestResolve(t *testing.T) {
 	for _, tt := range []struct {
 		name, ask string
 		asker     Asker
-		want      Status
+		want      Result
 		addr      netip.Addr
 	}{
 		{"IPv4", uuid4 + ".local", local, Answered, addr4},
@@ -112,11 +121,11 @@ func TestResolve(t *testing.T) {
 		{"zone of the operator", uuid4 + ".ICE.corp.example", local, Answered, addr4},
 		{"mapped asker", uuid4 + ".local", Asker{Addr: netip.MustParseAddr("::ffff:10.1.1.1")}, Answered, addr4},
 		{"asker with a zone", uuid4 + ".local", Asker{netip.MustParseAddr("fe80::1%eth0"), true}, Answered, addr4},
-		{"another key", foreign.String() + ".local", local, Unopened, netip.Addr{}},
-		{"no name of ours", "printer.local", local, Unopened, netip.Addr{}},
-		{"a label before it", "x." + uuid4 + ".local", local, Unopened, netip.Addr{}},
+		{"another key", foreign.String() + ".local", local, Unauthenticated, netip.Addr{}},
+		{"no name of ours", "printer.local", local, Unauthenticated, netip.Addr{}},
+		{"a label before it", "x." + uuid4 + ".local", local, Unauthenticated, netip.Addr{}},
 		{"empty label", ".local", local, Foreign, netip.Addr{}},
-		{"the zone itself", "local.", local, Apex, netip.Addr{}},
+		{"the zone itself", "local.", local, NoData, netip.Addr{}},
 		{"another zone", uuid4 + ".example", local, Foreign, netip.Addr{}},
 		{"suffix that only looks like the zone", uuid4 + "xlocal", local, Foreign, netip.Addr{}},
 		{"root", ".", local, Foreign, netip.Addr{}},
@@ -126,10 +135,10 @@ func TestResolve(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := w.Resolve(tt.ask, tt.asker)
-			if got.Status != tt.want || got.Addr != tt.addr {
-				t.Errorf("got %v %v, want %v %v", got.Status, got.Addr, tt.want, tt.addr)
+			if got.Result != tt.want || got.Addr != tt.addr {
+				t.Errorf("got %v %v, want %v %v", got.Result, got.Addr, tt.want, tt.addr)
 			}
-			if got.Status == Answered && got.TTL != 120*time.Second {
+			if got.Result == Answered && got.TTL != 120*time.Second {
 				t.Errorf("TTL %v", got.TTL)
 			}
 		})
@@ -140,8 +149,8 @@ func TestResolve(t *testing.T) {
 func TestResolveUnreachable(t *testing.T) {
 	w := newWorld(t)
 	for _, a := range []string{"127.0.0.1", "::1", "169.254.1.1", "fe80::1", "224.0.0.251", "ff02::fb", "0.0.0.0", "::", "255.255.255.255"} {
-		if got := w.Resolve(w.name(t, cipher.AESUUID, netip.MustParseAddr(a)).String()+".local", local); got.Status != Denied {
-			t.Errorf("%s: %v %v", a, got.Status, got.Addr)
+		if got := w.Resolve(w.name(t, cipher.AESUUID, netip.MustParseAddr(a)).String()+".local", local); got.Result != Denied {
+			t.Errorf("%s: %v %v", a, got.Result, got.Addr)
 		}
 	}
 }
@@ -154,10 +163,14 @@ func TestResolveAddressesOfPolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.config.Policy = func() *policy.Set { return set }
-	if got := w.Resolve(w.name(t, cipher.AESUUID, addr4).String()+".local", local); got != (Answer{Answered, addr4, 30 * time.Second}) {
+	key, err := w.ring.Active(cipher.AESUUID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := w.Resolve(w.name(t, cipher.AESUUID, addr4).String()+".local", local); got != (Answer{Answered, addr4, 30 * time.Second, key}) {
 		t.Errorf("an address of the policy: %+v", got)
 	}
-	if got := w.Resolve(w.name(t, cipher.AESUUID, addr6).String()+".local", local); got != (Answer{Status: Denied}) {
+	if got := w.Resolve(w.name(t, cipher.AESUUID, addr6).String()+".local", local); got != (Answer{Result: Denied, Key: key}) {
 		t.Errorf("another address: %+v", got)
 	}
 }
@@ -169,16 +182,16 @@ func TestResolveDraftSuites(t *testing.T) {
 			w := newWorld(t)
 			n := w.name(t, suite, addr6)
 			ask := n.String() + ".local"
-			if got := w.Resolve(ask, local); got.Status != Unopened {
-				t.Errorf("before it was seen: %v", got.Status)
+			if got := w.Resolve(ask, local); got.Result != Unauthenticated {
+				t.Errorf("before it was seen: %v", got.Result)
 			}
 			w.Remember(n, pwd)
-			if got := w.Resolve(ask, local); got.Status != Answered || got.Addr != addr6 {
-				t.Errorf("after: %v %v", got.Status, got.Addr)
+			if got := w.Resolve(ask, local); got.Result != Answered || got.Addr != addr6 {
+				t.Errorf("after: %v %v", got.Result, got.Addr)
 			}
 			w.now = w.now.Add(seenExpires)
-			if got := w.Resolve(ask, local); got.Status != Unopened {
-				t.Errorf("a day later: %v", got.Status)
+			if got := w.Resolve(ask, local); got.Result != Unauthenticated {
+				t.Errorf("a day later: %v", got.Result)
 			}
 		})
 	}
@@ -202,18 +215,18 @@ func TestResolveByKeyState(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		before time.Duration
-		want   Status
+		want   Result
 		ttl    time.Duration
 	}{
 		{"long before the end", time.Hour, Answered, 120 * time.Second},
 		{"shortly before", 40*time.Second + 500*time.Millisecond, Answered, 40 * time.Second},
 		{"in the last second", 300 * time.Millisecond, Answered, time.Second},
-		{"at the end", 0, Unopened, 0},
+		{"at the end", 0, Unauthenticated, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w.now = until.Add(-tt.before)
-			if got := w.Resolve(ask, local); got.Status != tt.want || got.TTL != tt.ttl {
-				t.Errorf("got %v for %v, want %v for %v", got.Status, got.TTL, tt.want, tt.ttl)
+			if got := w.Resolve(ask, local); got.Result != tt.want || got.TTL != tt.ttl {
+				t.Errorf("got %v for %v, want %v for %v", got.Result, got.TTL, tt.want, tt.ttl)
 			}
 		})
 	}

@@ -199,7 +199,7 @@ func (s *server) openRing(dataDir string) error {
 }
 
 func (s *server) loaded(r *keyring.Ring) {
-	s.metrics.RingLoaded(r.Revision())
+	s.metrics.RingLoaded(r)
 	active := []string{}
 	for e := range r.Entries() {
 		if e.State == keyring.Active {
@@ -219,9 +219,15 @@ func (s *server) open() error {
 	s.rotate.Store(c.Rotate)
 	opened := func(k *cipher.Key) { s.used.Opened(k, time.Now()) }
 	set := func() *policy.Set { return s.policies.Load().set() }
-	res := resolver.New(resolver.Config{Ring: s.live.Load, Policy: set, Zones: s.zones, Metrics: s.metrics, Opened: opened})
+	var zones []resolver.Zone
+	for _, z := range s.zones {
+		zones = append(zones, resolver.Zone{Name: z})
+	}
+	res, err := resolver.New(resolver.Config{Ring: s.live.Load, Policy: set, Zones: zones, Metrics: s.metrics, Opened: opened})
+	if err != nil {
+		return err
+	}
 	config := gateway.Config{Ring: s.live.Load, Policy: set, Seen: res.Remember, Opened: opened}
-	var err error
 	if c.MDNS.Enabled {
 		s.names = gateway.NewLinkNames(c.MDNS.Interfaces)
 		config.Names = s.names

@@ -13,13 +13,13 @@ import (
 
 	"github.com/candgw/candgw/cipher"
 	"github.com/candgw/candgw/gateway"
-	"github.com/candgw/candgw/resolver"
+	"github.com/candgw/candgw/keyring"
 )
 
 // A Set is the metrics of one process, in a registry of its own. It is safe for concurrent use.
 type Set struct {
 	registry       *prometheus.Registry
-	lookups        *prometheus.CounterVec
+	lookups        lookups
 	candidates     *prometheus.CounterVec
 	requests       *prometheus.CounterVec
 	ringRevision   prometheus.Gauge
@@ -36,9 +36,7 @@ type Set struct {
 func New() *Set {
 	s := &Set{
 		registry: prometheus.NewRegistry(),
-		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "candgw_lookups_total", Help: "Lookups by front end (dns, mdns) and what came of them.",
-		}, []string{"front", "status"}),
+		lookups:  newLookups(),
 		candidates: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "candgw_candidates_total", Help: "Candidates in signaling by what became of them.",
 		}, []string{"result"}),
@@ -70,16 +68,11 @@ func New() *Set {
 			Name: "candgw_keyring_rotation_failures_total", Help: "Changes of the key ring by the clock that failed.",
 		}),
 	}
-	s.registry.MustRegister(s.lookups, s.candidates, s.requests, s.ringRevision, s.reloadFailures,
+	s.registry.MustRegister(s.lookups.total, s.lookups.seconds, s.candidates, s.requests, s.ringRevision, s.reloadFailures,
 		s.policies, s.policyCurrent, s.policyFailures, s.configCurrent, s.nextRotation, s.rotationFailed,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.configCurrent.Set(1)
 	return s
-}
-
-// Lookup counts a lookup; it makes the set a [resolver.Metrics].
-func (s *Set) Lookup(front string, status resolver.Status) {
-	s.lookups.WithLabelValues(front, status.String()).Inc()
 }
 
 // Request counts a request to the API.
@@ -94,8 +87,11 @@ func (s *Set) Candidates(r *gateway.Report) {
 	}
 }
 
-// RingLoaded tells the revision in use.
-func (s *Set) RingLoaded(revision uint64) { s.ringRevision.Set(float64(revision)) }
+// RingLoaded tells the ring in use.
+func (s *Set) RingLoaded(r *keyring.Ring) {
+	s.ringRevision.Set(float64(r.Revision()))
+	s.lookups.keepKeys(r)
+}
 
 // RingFailed counts a key ring that could not be taken into use.
 func (s *Set) RingFailed() { s.reloadFailures.Inc() }

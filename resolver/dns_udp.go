@@ -1,0 +1,53 @@
+package resolver
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// maxQuery is the longest query over UDP that is read; a longer one is malformed.
+const maxQuery = ednsSize
+
+// answer answers the packet in buf[:n] and returns the length of the reply in buf, 0 for none.
+func (d *DNS) answer(w *worker, buf []byte, n int, asker Asker, now time.Time) int {
+	size, known := d.short(w, buf, n, asker, now)
+	if size > 0 {
+		return size
+	}
+	return d.long(w, buf, n, asker, known)
+}
+
+// long answers the packet in buf[:n] by way of [dns.Msg], and returns the length of the reply in buf, 0 for
+// none.
+func (d *DNS) long(w *worker, buf []byte, n int, asker Asker, known *Answer) int {
+	if n < headerSize || binary.BigEndian.Uint16(buf[flagsAt:])&flagQR != 0 {
+		w.tally.add(Malformed, nil)
+		return 0 // to answer what answers could go on for ever
+	}
+	var q dns.Msg
+	if q.Unpack(buf[:n]) != nil {
+		w.tally.add(Malformed, nil)
+		return formatError(buf)
+	}
+	limit := dns.MinMsgSize
+	if opt := q.IsEdns0(); opt != nil {
+		limit = min(max(limit, int(opt.UDPSize())), ednsSize)
+	}
+	m := d.reply(&q, asker, known, &w.tally)
+	m.Truncate(limit)
+	packet, err := m.PackBuffer(buf)
+	if err != nil {
+		return formatError(buf)
+	}
+	return copy(buf, packet)
+}
+
+// formatError turns the header in buf into that of a reply with nothing but a format error.
+func formatError(buf []byte) int {
+	flags := binary.BigEndian.Uint16(buf[flagsAt:])
+	binary.BigEndian.PutUint16(buf[flagsAt:], flagQR|flags&(maskOpcode|flagRD)|dns.RcodeFormatError)
+	clear(buf[questionsAt:headerSize])
+	return headerSize
+}
