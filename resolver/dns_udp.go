@@ -37,6 +37,7 @@ func (d *DNS) long(w *worker, buf []byte, n int, asker Asker, known *Answer) int
 	}
 	m := d.reply(&q, asker, known, &w.tally)
 	m.Truncate(limit)
+	m.Compress = true // which Truncate takes back where it is not needed
 	packet, err := m.PackBuffer(buf)
 	if err != nil {
 		return formatError(buf)
