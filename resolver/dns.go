@@ -2,26 +2,20 @@ package resolver
 
 import (
 	"context"
-	"errors"
+	"crypto/tls"
 	"net"
 	"net/netip"
 	"sync/atomic"
 	"time"
 
-	"github.com/miekg/dns"
-	"golang.org/x/net/netutil"
-
 	"github.com/candgw/candgw/internal/mcast"
 )
 
-// maxTCP bounds the connections open at once; a further one waits for the first to go idle.
-const maxTCP = 256
-
-// DNS answers lookups over UDP and TCP: RFC 1035, EDNS(0) of RFC 6891.
+// DNS answers lookups over UDP and TCP, and over TLS if it is given a port for it: RFC 1035, EDNS(0) of RFC 6891.
 type DNS struct {
 	resolver *Resolver
 	udp      []*udpSocket
-	tcp      dns.Server
+	tcp, tls *streamServer // tls may be nil
 	links    links
 }
 
@@ -41,8 +35,7 @@ func ListenDNS(r *Resolver, addr string) (*DNS, error) {
 		}
 		d := &DNS{resolver: r}
 		if d.udp, err = listenUDP(d, l.Addr().String()); err == nil {
-			l = netutil.LimitListener(l, maxTCP)
-			d.tcp = dns.Server{Listener: l, Handler: d, ReadTimeout: 5 * time.Second, IdleTimeout: func() time.Duration { return 10 * time.Second }}
+			d.tcp = newStreamServer(d, l, nil)
 			return d, nil
 		}
 		l.Close()
@@ -52,56 +45,71 @@ func ListenDNS(r *Resolver, addr string) (*DNS, error) {
 	}
 }
 
-// Addr returns the address that the sockets are bound to.
-func (d *DNS) Addr() net.Addr { return d.tcp.Listener.Addr() }
+// ListenTLS opens a socket for DNS over TLS (RFC 7858) on addr, once and before [DNS.Serve]. certificate is
+// called for each connection, by many goroutines at once, and returns the one to show.
+func (d *DNS) ListenTLS(addr string, certificate func() *tls.Certificate) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	d.tls = newStreamServer(d, l, &tls.Config{
+		MinVersion:     tls.VersionTLS12, // RFC 9325, section 3.1.1
+		NextProtos:     []string{"dot"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate(), nil },
+	})
+	return nil
+}
 
-// Serve answers until ctx ends, and returns nil then.
-func (d *DNS) Serve(ctx context.Context) error {
-	started := make(chan struct{})
-	d.tcp.NotifyStartedFunc = func() { close(started) }
-	failed := make(chan error, 1+len(d.udp))
-	go func() { failed <- d.tcp.ActivateAndServe() }()
-	var err error
-	select {
-	case err = <-failed:
-		return errors.Join(err, d.tcp.Listener.Close(), d.closeUDP())
-	case <-started:
+// Addr returns the address that the sockets for UDP and TCP are bound to.
+func (d *DNS) Addr() net.Addr { return d.tcp.listener.Addr() }
+
+// TLSAddr returns the address of DNS over TLS, nil if there is none.
+func (d *DNS) TLSAddr() net.Addr {
+	if d.tls == nil {
+		return nil
+	}
+	return d.tls.listener.Addr()
+}
+
+// A dnsSocket is one port of the server.
+type dnsSocket interface {
+	// serve answers until the socket is closed, and returns nil then.
+	serve() error
+	close() error
+}
+
+func (d *DNS) sockets() []dnsSocket {
+	out := []dnsSocket{d.tcp}
+	if d.tls != nil {
+		out = append(out, d.tls)
 	}
 	for _, s := range d.udp {
-		go func() { failed <- s.serve() }()
+		out = append(out, s)
 	}
-	ended := 0
+	return out
+}
+
+// Serve answers until ctx ends, and returns nil then. It closes the sockets.
+func (d *DNS) Serve(ctx context.Context) error {
+	sockets := d.sockets()
+	ended := make(chan error, len(sockets))
+	for _, s := range sockets {
+		go func() { ended <- s.serve() }()
+	}
+	var err error
+	running := len(sockets)
 	select {
 	case <-ctx.Done():
-	case err = <-failed:
-		ended = 1
+	case err = <-ended:
+		running--
 	}
-	d.closeUDP()
-	d.tcp.Shutdown() // only a server that runs can be shut down, so it was waited for above
-	for ; ended < cap(failed); ended++ {
-		<-failed
+	for _, s := range sockets {
+		s.close()
+	}
+	for range running {
+		<-ended
 	}
 	return err
-}
-
-func (d *DNS) closeUDP() error {
-	var errs []error
-	for _, s := range d.udp {
-		errs = append(errs, s.close())
-	}
-	return errors.Join(errs...)
-}
-
-// ServeDNS answers one query over TCP; [DNS.Serve] calls it.
-func (d *DNS) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
-	began := time.Now()
-	t := d.tally()
-	var asker Asker
-	if a, err := netip.ParseAddrPort(w.RemoteAddr().String()); err == nil {
-		asker = d.asker(a.Addr(), began)
-	}
-	w.WriteMsg(d.reply(q, asker, nil, &t))
-	t.flush(time.Since(began))
 }
 
 func (d *DNS) tally() tally { return tally{resolver: d.resolver, front: FrontDNS} }

@@ -64,7 +64,7 @@ func isHex(c byte) bool {
 
 // reply answers any query, which is the long way. known is what the short way found out about its question,
 // nil if it did not look.
-func (d *DNS) reply(q *dns.Msg, asker Asker, known *Answer, t *tally) *dns.Msg {
+func (d *DNS) reply(q *dns.Msg, c *client, known *Answer, t *tally) *dns.Msg {
 	m := new(dns.Msg).SetReply(q)
 	m.Compress = true
 	opts := 0
@@ -86,6 +86,8 @@ func (d *DNS) reply(q *dns.Msg, asker Asker, known *Answer, t *tally) *dns.Msg {
 		return fail(Foreign, dns.RcodeNotImplemented)
 	case len(q.Question) != 1, opts > 1: // RFC 9619; RFC 6891, section 6.1.1
 		return fail(Malformed, dns.RcodeFormatError)
+	case opts == 1 && q.IsEdns0().Hdr.Name != ".": // RFC 6891, section 6.1.2
+		return fail(Malformed, dns.RcodeFormatError)
 	case opts == 1 && q.IsEdns0().Version() != 0: // RFC 6891, section 6.1.3
 		return fail(Malformed, dns.RcodeBadVers)
 	}
@@ -93,6 +95,10 @@ func (d *DNS) reply(q *dns.Msg, asker Asker, known *Answer, t *tally) *dns.Msg {
 	switch question.Qtype {
 	case dns.TypeAXFR, dns.TypeIXFR:
 		return fail(Foreign, dns.RcodeRefused)
+	case dns.TypeMAILA, dns.TypeMAILB, dns.TypeTKEY: // of no use to anybody, and not spoken
+		return fail(Foreign, dns.RcodeNotImplemented)
+	case dns.TypeNone, dns.TypeOPT, dns.TypeTSIG: // RFC 6895, section 3.1: types that nobody asks for
+		return fail(Malformed, dns.RcodeFormatError)
 	}
 	if question.Qclass != dns.ClassINET && question.Qclass != dns.ClassANY {
 		return fail(Foreign, dns.RcodeRefused)
@@ -100,7 +106,7 @@ func (d *DNS) reply(q *dns.Msg, asker Asker, known *Answer, t *tally) *dns.Msg {
 	name := strings.TrimSuffix(question.Name, ".")
 	z, labels := d.resolver.zoneOf(name)
 	if known == nil {
-		a := d.resolver.Resolve(name, asker)
+		a := d.resolver.lookup(name, c)
 		known = &a
 	}
 	s := say(*known, labels, question.Qtype)

@@ -97,7 +97,7 @@ func (q *shortQuery) readOPT(p []byte) bool {
 
 // short answers the query in buf[:n] in place. It returns the length of the reply, or 0 where the query
 // is for the long way; known is then what it found out, if it did.
-func (d *DNS) short(w *worker, buf []byte, n int, asker Asker, now time.Time) (size int, known *Answer) {
+func (d *DNS) short(w *worker, buf []byte, n int, c *client, now time.Time) (size int, known *Answer) {
 	var q shortQuery
 	if !q.read(buf[:n]) {
 		return 0, nil
@@ -108,7 +108,7 @@ func (d *DNS) short(w *worker, buf []byte, n int, asker Asker, now time.Time) (s
 	var labels []byte
 	if z != nil {
 		labels = w.labels(name[:zoneAt])
-		a = resolve(d.resolver, &w.opener, labels, asker, now)
+		a = resolve(d.resolver, &w.opener, labels, c, now)
 	}
 	s := say(a, labels, q.questionType)
 	end := q.nameEnd + 4
@@ -203,6 +203,7 @@ func equalFold(a, b []byte) bool {
 type worker struct {
 	opener cipher.Opener
 	tally  tally
+	limit  int // of a reply, in octets; 0 for what UDP allows
 	known  Answer
 	text   [maxName]byte
 }

@@ -36,14 +36,16 @@ func (d *DNS) newWorker() *worker { return &worker{tally: d.tally()} }
 func (d *DNS) shortAnswer(packet []byte, asker Asker) []byte {
 	buf := make([]byte, maxQuery+1)
 	n := copy(buf, packet)
-	size, _ := d.short(d.newWorker(), buf, n, asker, d.resolver.config.Now())
+	c := d.resolver.client(asker)
+	size, _ := d.short(d.newWorker(), buf, n, &c, d.resolver.config.Now())
 	return buf[:size]
 }
 
 func (d *DNS) longAnswer(packet []byte, asker Asker) []byte {
 	buf := make([]byte, maxQuery+1)
 	n := copy(buf, packet)
-	return buf[:d.long(d.newWorker(), buf, n, asker, nil)]
+	c := d.resolver.client(asker)
+	return buf[:d.long(d.newWorker(), buf, n, &c, nil)]
 }
 
 // queries returns packets of all sorts that resolvers send, by name.
@@ -200,7 +202,8 @@ func TestShortAllocatesNothing(t *testing.T) {
 		if n := testing.AllocsPerRun(100, func() {
 			now := time.Now()
 			n := copy(buf, packet)
-			if size, _ := d.short(wk, buf, n, d.asker(local.Addr, now), now); size == 0 {
+			c := d.resolver.client(d.asker(local.Addr, now))
+			if size, _ := d.short(wk, buf, n, &c, now); size == 0 {
 				t.Fatal("not answered")
 			}
 			wk.tally.counts = wk.tally.counts[:0]
@@ -220,7 +223,8 @@ func BenchmarkDNS(b *testing.B) {
 		now := time.Now()
 		for b.Loop() {
 			n := copy(buf, packet)
-			if size, _ := d.short(wk, buf, n, d.asker(local.Addr, now), now); size == 0 {
+			c := d.resolver.client(d.asker(local.Addr, now))
+			if size, _ := d.short(wk, buf, n, &c, now); size == 0 {
 				b.Fatal("not answered")
 			}
 		}
@@ -230,7 +234,8 @@ func BenchmarkDNS(b *testing.B) {
 		now := time.Now()
 		for b.Loop() {
 			n := copy(buf, packet)
-			if size := d.long(wk, buf, n, d.asker(local.Addr, now), nil); size == 0 {
+			c := d.resolver.client(d.asker(local.Addr, now))
+			if size := d.long(wk, buf, n, &c, nil); size == 0 {
 				b.Fatal("not answered")
 			}
 		}

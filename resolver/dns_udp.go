@@ -12,16 +12,17 @@ const maxQuery = ednsSize
 
 // answer answers the packet in buf[:n] and returns the length of the reply in buf, 0 for none.
 func (d *DNS) answer(w *worker, buf []byte, n int, asker Asker, now time.Time) int {
-	size, known := d.short(w, buf, n, asker, now)
+	c := d.resolver.client(asker)
+	size, known := d.short(w, buf, n, &c, now)
 	if size > 0 {
 		return size
 	}
-	return d.long(w, buf, n, asker, known)
+	return d.long(w, buf, n, &c, known)
 }
 
 // long answers the packet in buf[:n] by way of [dns.Msg], and returns the length of the reply in buf, 0 for
 // none.
-func (d *DNS) long(w *worker, buf []byte, n int, asker Asker, known *Answer) int {
+func (d *DNS) long(w *worker, buf []byte, n int, c *client, known *Answer) int {
 	if n < headerSize || binary.BigEndian.Uint16(buf[flagsAt:])&flagQR != 0 {
 		w.tally.add(Malformed, nil)
 		return 0 // to answer what answers could go on for ever
@@ -31,11 +32,14 @@ func (d *DNS) long(w *worker, buf []byte, n int, asker Asker, known *Answer) int
 		w.tally.add(Malformed, nil)
 		return formatError(buf)
 	}
-	limit := dns.MinMsgSize
-	if opt := q.IsEdns0(); opt != nil {
-		limit = min(max(limit, int(opt.UDPSize())), ednsSize)
+	limit := w.limit
+	if limit == 0 {
+		limit = dns.MinMsgSize
+		if opt := q.IsEdns0(); opt != nil {
+			limit = min(max(limit, int(opt.UDPSize())), ednsSize) // RFC 6891, section 6.2.3
+		}
 	}
-	m := d.reply(&q, asker, known, &w.tally)
+	m := d.reply(&q, c, known, &w.tally)
 	m.Truncate(limit)
 	m.Compress = true // which Truncate takes back where it is not needed
 	packet, err := m.PackBuffer(buf)

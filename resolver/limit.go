@@ -14,6 +14,8 @@ const (
 	// askersInSet is how many askers share a place in the table.
 	askersInSet = 8
 	limitLocks  = 256
+	// readBefore is more than it takes to answer what was read together with one look at the clock.
+	readBefore = time.Second
 	// longestBurst keeps sums of times far from overflow.
 	longestBurst = 365 * 24 * time.Hour
 )
@@ -31,7 +33,6 @@ const (
 //
 // A limiter is safe for concurrent use.
 type limiter struct {
-	now   func() time.Time
 	start time.Time
 	seed  maphash.Seed // random, so that nobody can aim at the place of somebody else
 	sets  []askerSet
@@ -53,18 +54,18 @@ type limitLock struct {
 }
 
 // newLimiter returns a limiter with room for size askers, to the next lower multiple of a set.
-func newLimiter(size int, now func() time.Time) *limiter {
+func newLimiter(size int, start time.Time) *limiter {
 	return &limiter{
-		now: now, start: now(),
-		seed: maphash.MakeSeed(),
-		sets: make([]askerSet, max(size/askersInSet, 1)),
+		start: start,
+		seed:  maphash.MakeSeed(),
+		sets:  make([]askerSet, max(size/askersInSet, 1)),
 	}
 }
 
-// allow reports whether the host of asker may ask now, and counts it if so. It may rate times a
+// allow reports whether the host of asker may ask at a time, which is now or was a moment ago, and counts it if so. It may rate times a
 // second and burst times at once, each at least one. They may change from call to call: nobody owes
 // more than a burst at the rate of the day.
-func (l *limiter) allow(asker netip.Addr, rate, burst int) bool {
+func (l *limiter) allow(asker netip.Addr, rate, burst int, now time.Time) bool {
 	perSecond := time.Duration(rate)
 	interval := (time.Second + perSecond - 1) / perSecond // rounded up: at most rate
 	most := interval * min(time.Duration(burst), longestBurst/interval)
@@ -75,25 +76,26 @@ func (l *limiter) allow(asker netip.Addr, rate, burst int) bool {
 	lock := &l.locks[n%limitLocks]
 	lock.Lock()
 	defer lock.Unlock()
-	// The clock is read under the lock, or a goroutine held up in between would have an old time.
-	now := lock.forward(l.now().Sub(l.start))
+	at := lock.forward(now.Sub(l.start))
 	full := l.sets[n].find(hash)
-	owed := min(max(*full-now, 0), most)
+	owed := min(max(*full-at, 0), most)
 	ok := owed+interval <= most
 	if ok {
 		owed += interval
 	}
-	*full = now + owed
+	*full = at + owed
 	return ok
 }
 
-// forward returns the time of a clock that never goes back: when the one given does, no time has
-// passed, and it goes on from there. Otherwise what is owed would last until the clock is where it
-// was before. The lock is held.
+// forward returns the time of a clock that never goes back. When the one given is a little behind, it was
+// read before another's: no time has passed. When it is far behind, it was set back, and it goes on
+// from there; otherwise what is owed would last until the clock is where it was before. The lock is held.
 func (k *limitLock) forward(now time.Duration) time.Duration {
 	now += k.shift
-	if now < k.last {
-		k.shift += k.last - now
+	if behind := k.last - now; behind > 0 {
+		if behind > readBefore {
+			k.shift += behind
+		}
 		now = k.last
 	}
 	k.last = now

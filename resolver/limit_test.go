@@ -19,8 +19,22 @@ func newTestClock() *testClock {
 
 func (c *testClock) now() time.Time { return c.t }
 
+// A testLimiter is a limiter with its clock.
+type testLimiter struct {
+	*limiter
+	now func() time.Time
+}
+
+func newTestLimiter(size int, now func() time.Time) testLimiter {
+	return testLimiter{newLimiter(size, now()), now}
+}
+
+func (l testLimiter) allow(asker netip.Addr, rate, burst int) bool {
+	return l.limiter.allow(asker, rate, burst, l.now())
+}
+
 // allowed returns how many of a number of lookups at once are allowed.
-func allowed(l *limiter, asker netip.Addr, rate, burst, asks int) int {
+func allowed(l testLimiter, asker netip.Addr, rate, burst, asks int) int {
 	n := 0
 	for range asks {
 		if l.allow(asker, rate, burst) {
@@ -72,7 +86,7 @@ func TestLimiterSteps(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			clock := newTestClock()
 			start := clock.t
-			l := newLimiter(64, clock.now)
+			l := newTestLimiter(64, clock.now)
 			for i, s := range tt.steps {
 				clock.t = start.Add(s.at)
 				if got := allowed(l, host4(1), s.rate, s.burst, s.asks); got != s.want {
@@ -100,7 +114,7 @@ func TestLimiterKeepsRate(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			clock := newTestClock()
-			l := newLimiter(64, clock.now)
+			l := newTestLimiter(64, clock.now)
 			got := 0
 			for end := clock.t.Add(tt.span); !clock.t.After(end); clock.t = clock.t.Add(tt.every) {
 				got += allowed(l, host4(1), tt.rate, tt.burst, 1)
@@ -140,7 +154,7 @@ func TestLimiterHosts(t *testing.T) {
 				}
 				return netip.MustParseAddr(s)
 			}
-			l := newLimiter(64, newTestClock().now)
+			l := newTestLimiter(64, newTestClock().now)
 			if got := allowed(l, parse(tt.a), 10, 5, 9); got != 5 {
 				t.Fatalf("%q: %d allowed, want 5", tt.a, got)
 			}
@@ -170,7 +184,7 @@ func TestLimiterFlood(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			clock := newTestClock()
-			l := newLimiter(tt.size, clock.now)
+			l := newTestLimiter(tt.size, clock.now)
 			loud := addr6
 			got := allowed(l, loud, rate, burst, 9)
 			for n := range tt.others {
@@ -206,7 +220,7 @@ func TestLimiterFullSet(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			clock := newTestClock()
-			l := newLimiter(askersInSet, clock.now)
+			l := newTestLimiter(askersInSet, clock.now)
 			for host, n := range tt.asks {
 				if got := allowed(l, host4(host), rate, burst, n); got != n {
 					t.Fatalf("host %d: %d allowed, want %d", host, got, n)
@@ -240,7 +254,7 @@ func TestLimiterFullSet(t *testing.T) {
 func TestLimiterFullSetClockBack(t *testing.T) {
 	clock := newTestClock()
 	start := clock.t
-	l := newLimiter(askersInSet, clock.now)
+	l := newTestLimiter(askersInSet, clock.now)
 	clock.t = start.Add(24 * time.Hour)
 	for host := range askersInSet {
 		allowed(l, host4(host), 10, 10, 10)
@@ -260,7 +274,7 @@ func TestLimiterFullSetClockBack(t *testing.T) {
 
 func TestLimiterConcurrent(t *testing.T) {
 	const hosts, goroutines, burst = askersInSet, 16, 1000
-	l := newLimiter(maxAskers, newTestClock().now) // the clock stands still
+	l := newTestLimiter(maxAskers, newTestClock().now) // the clock stands still
 	var got [hosts]atomic.Int64
 	var wg sync.WaitGroup
 	for range goroutines {
@@ -285,11 +299,11 @@ func TestLimiterMemory(t *testing.T) {
 		t.Errorf("a set has %d octets, want 16 an asker", got)
 	}
 	for _, tt := range []struct{ size, sets int }{{0, 1}, {1, 1}, {8, 1}, {15, 1}, {16, 2}, {maxAskers, maxAskers / askersInSet}} {
-		if got := len(newLimiter(tt.size, time.Now).sets); got != tt.sets {
+		if got := len(newTestLimiter(tt.size, time.Now).sets); got != tt.sets {
 			t.Errorf("room for %d: %d sets, want %d", tt.size, got, tt.sets)
 		}
 	}
-	l := newLimiter(64, newTestClock().now)
+	l := newTestLimiter(64, newTestClock().now)
 	for name, asker := range map[string]netip.Addr{
 		"IPv4": addr4, "IPv6": addr6, "link-local": netip.MustParseAddr("fe80::1%eth0"), "none": {},
 	} {
@@ -309,14 +323,14 @@ func BenchmarkLimiter(b *testing.B) {
 		{"million hosts", 1 << 20},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
-			l := newLimiter(maxAskers, time.Now)
+			l := newTestLimiter(maxAskers, time.Now)
 			b.ReportAllocs()
 			for n := 0; b.Loop(); n++ {
 				l.allow(host4(n*0x9e3779b1%bb.hosts), 1000, 100)
 			}
 		})
 		b.Run(bb.name+", all cores", func(b *testing.B) {
-			l := newLimiter(maxAskers, time.Now)
+			l := newTestLimiter(maxAskers, time.Now)
 			var cores atomic.Int64
 			b.ReportAllocs()
 			b.ResetTimer()

@@ -91,7 +91,7 @@ func TestRateOfFrontEnds(t *testing.T) {
 	w.usePolicy(t, "policy \"p\" {\n resolve {\n rate = 1\n}\n}")
 	name := w.name(t, cipher.AESUUID, addr4).String() + ".local."
 	q := new(dns.Msg).SetQuestion(name, dns.TypeA)
-	server := serveDNS(t, w)
+	server := serveDNS(t, w).Addr().String()
 	for _, want := range []int{dns.RcodeSuccess, dns.RcodeRefused} {
 		m, err := dns.Exchange(q, server)
 		if err != nil || m.Rcode != want {

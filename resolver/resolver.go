@@ -35,7 +35,7 @@ type Answer struct {
 
 // A Config is what a resolver needs. Ring and Policy must be set.
 type Config struct {
-	// Ring and Policy are called once a lookup.
+	// Ring is called once a lookup, Policy once for lookups of one host that come together.
 	Ring   func() *keyring.Ring
 	Policy func() *policy.Set
 	// Zones are what encrypted names stand under, "local" if there are none.
@@ -73,7 +73,7 @@ func New(config Config) (*Resolver, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Resolver{config: config, zones: zones, seen: newSeenNames(config.Now), limiter: newLimiter(maxAskers, config.Now)}
+	r := &Resolver{config: config, zones: zones, seen: newSeenNames(config.Now), limiter: newLimiter(maxAskers, config.Now())}
 	r.openers.New = func() any { return new(cipher.Opener) }
 	return r, nil
 }
@@ -85,35 +85,50 @@ func (r *Resolver) Remember(name cipher.Name, pwd string) { r.seen.add(name, pwd
 // Resolve looks up a name, with or without a final dot, in either letter case. The name of a zone itself
 // exists and has no address: [NoData].
 func (r *Resolver) Resolve(name string, asker Asker) Answer {
-	z, labels := r.zoneOf(strings.TrimSuffix(name, "."))
+	c := r.client(asker)
+	return r.lookup(strings.TrimSuffix(name, "."), &c)
+}
+
+// A client is an asker and what the policies of the moment let it look up.
+type client struct {
+	addr netip.Addr // without a zone, and not mapped
+	may  policy.Asker
+}
+
+func (r *Resolver) client(a Asker) client {
+	addr := a.Addr.Unmap().WithZone("")
+	return client{addr, r.config.Policy().DecideAsker(addr, a.OnLink)}
+}
+
+// lookup looks up a name without a final dot.
+func (r *Resolver) lookup(name string, c *client) Answer {
+	z, labels := r.zoneOf(name)
 	if z == nil {
 		return Answer{Result: Foreign}
 	}
 	o := r.openers.Get().(*cipher.Opener)
 	defer r.openers.Put(o)
-	return resolve(r, o, labels, asker, r.config.Now())
+	return resolve(r, o, labels, c, r.config.Now())
 }
 
 // resolve looks up the labels that stand before a zone, with dots between them. It does not allocate.
-func resolve[T string | []byte](r *Resolver, o *cipher.Opener, labels T, asker Asker, now time.Time) Answer {
-	asker.Addr = asker.Addr.Unmap().WithZone("")
-	may := r.config.Policy().DecideAsker(asker.Addr, asker.OnLink)
+func resolve[T string | []byte](r *Resolver, o *cipher.Opener, labels T, c *client, now time.Time) Answer {
 	switch {
-	case !may.Allow:
+	case !c.may.Allow:
 		return Answer{Result: Denied} // whatever the name: not even that it opens is told
 	case len(labels) == 0:
 		return Answer{Result: NoData}
 	// A name of another form costs nothing, and is often another host's: it does not count.
 	case !cipher.ReadName(o, labels):
 		return Answer{Result: Unauthenticated}
-	case may.Rate > 0 && !r.limiter.allow(asker.Addr, may.Rate, may.Burst):
+	case c.may.Rate > 0 && !r.limiter.allow(c.addr, c.may.Rate, c.may.Burst, now):
 		return Answer{Result: Limited}
 	}
 	opened, result := r.open(o, now)
 	if result != Answered {
 		return Answer{Result: result, Key: opened.Key}
 	}
-	decision := may.Answer(opened.Addr)
+	decision := c.may.Answer(opened.Addr)
 	if !decision.Allow || !policy.Reachable(opened.Addr) {
 		return Answer{Result: Denied, Key: opened.Key}
 	}

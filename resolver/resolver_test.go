@@ -250,11 +250,3 @@ func TestSeenNamesAreBounded(t *testing.T) {
 		t.Errorf("%d names are held, and the first is %q", s.lru.Len(), s.pwd(first))
 	}
 }
-
-func TestCheckZone(t *testing.T) {
-	for zone, ok := range map[string]bool{"local": true, "ice.corp.example.": true, "": false, ".": false, "a..b": false, strings.Repeat("a", 64): false} {
-		if err := CheckZone(zone); (err == nil) != ok {
-			t.Errorf("%q: %v", zone, err)
-		}
-	}
-}

@@ -36,6 +36,8 @@ const (
 	negativeTTL = 10 * time.Second
 
 	nsTTL = time.Hour
+
+	mailbox = "hostmaster." // RFC 2142, section 7
 )
 
 // A zone is a [Zone] in the forms that lookups need.
@@ -54,7 +56,7 @@ type zone struct {
 func newZones(zones []Zone) ([]*zone, error) {
 	var out []*zone
 	for _, z := range zones {
-		if err := CheckZone(z.Name); err != nil {
+		if err := checkZone(z.Name); err != nil {
 			return nil, err
 		}
 		n := &zone{text: strings.ToLower(strings.TrimSuffix(z.Name, "."))}
@@ -105,7 +107,7 @@ func (z *zone) addAuthority(nameservers []string, zones []*zone) error {
 		z.ns = append(z.ns, &dns.NS{Hdr: header(dns.TypeNS, nsTTL), Ns: name})
 	}
 	z.soa = &dns.SOA{
-		Hdr: header(dns.TypeSOA, negativeTTL), Ns: primary, Mbox: "hostmaster." + z.text + ".",
+		Hdr: header(dns.TypeSOA, negativeTTL), Ns: primary, Mbox: mailbox + z.text + ".",
 		Serial: soaSerial, Refresh: soaRefresh, Retry: soaRetry, Expire: soaExpire, Minttl: uint32(negativeTTL / time.Second),
 	}
 	return z.packSOA()
@@ -178,13 +180,19 @@ func zoneOf(zones []*zone, name string) (*zone, string) {
 
 // isDot reports whether there is a dot between labels at that place of a name: RFC 1035, section 5.1.
 func isDot(name string, at int) bool {
-	escapes := at - len(strings.TrimRight(name[:at], `\\`))
+	escapes := at - len(strings.TrimRight(name[:at], `\`))
 	return name[at] == '.' && escapes%2 == 0
 }
 
-// CheckZone returns an error if a text cannot be the name of a zone.
-func CheckZone(zone string) error {
-	if _, ok := dns.IsDomainName(zone); !ok || zone == "" || zone == "." {
+// CheckZones returns an error if [New] would.
+func CheckZones(zones []Zone) error {
+	_, err := newZones(zones)
+	return err
+}
+
+func checkZone(zone string) error {
+	// There must be room for the mailbox in the SOA.
+	if _, ok := dns.IsDomainName(mailbox + zone); !ok || zone == "" || zone == "." {
 		return fmt.Errorf("%q is not the name of a zone", zone)
 	}
 	return nil
