@@ -188,25 +188,24 @@ func (b *batch) sameHost(i, j int) bool {
 // keepSource turns the control message of a packet that came in into that of its reply: it goes out from
 // the address that was asked, over whichever link leads to the asker. It returns the message's length.
 func (b *batch) keepSource(i int) int {
-	size := int(b.in[i].Controllen)
-	if size < unix.CmsgLen(0) {
+	c := b.control[i][:b.in[i].Controllen]
+	if len(c) < unix.CmsgLen(unix.SizeofInet4Pktinfo) {
 		return 0
 	}
-	c := b.control[i][:size]
 	h := (*unix.Cmsghdr)(unsafe.Pointer(&c[0]))
-	data := c[unix.CmsgLen(0):]
+	data := unsafe.Pointer(&c[unix.CmsgLen(0)])
 	switch {
-	case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
-		(*unix.Inet4Pktinfo)(unsafe.Pointer(&data[0])).Ifindex = 0
-	case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
-		info := (*unix.Inet6Pktinfo)(unsafe.Pointer(&data[0]))
-		if !netip.AddrFrom16(info.Addr).IsLinkLocalUnicast() {
+	case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO:
+		(*unix.Inet4Pktinfo)(data).Ifindex = 0
+		return unix.CmsgSpace(unix.SizeofInet4Pktinfo)
+	case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(c) >= unix.CmsgLen(unix.SizeofInet6Pktinfo):
+		info := (*unix.Inet6Pktinfo)(data)
+		if !netip.AddrFrom16(info.Addr).IsLinkLocalUnicast() { // which says nothing without its link
 			info.Ifindex = 0
 		}
-	default:
-		return 0
+		return unix.CmsgSpace(unix.SizeofInet6Pktinfo)
 	}
-	return size
+	return 0
 }
 
 // send sends the replies.
@@ -237,13 +236,12 @@ func (b *batch) send(fd uintptr) {
 
 // cut adds to the control messages of a piece the size to cut it into.
 func (b *batch) cut(p *piece, out *mmsghdr) {
-	at := (p.source + unix.SizeofPtr - 1) &^ (unix.SizeofPtr - 1)
-	c := p.control[at:]
+	c := p.control[p.source:]
 	h := (*unix.Cmsghdr)(unsafe.Pointer(&c[0]))
 	h.Level, h.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
 	h.SetLen(unix.CmsgLen(2))
 	*(*uint16)(unsafe.Pointer(&c[unix.CmsgLen(0)])) = uint16(p.size)
-	out.SetControllen(at + unix.CmsgSpace(2))
+	out.SetControllen(p.source + unix.CmsgSpace(2))
 }
 
 // sendEach sends the replies of a piece one by one.

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -101,15 +102,18 @@ func (s *udpSocket) wantAddresses() error {
 	if err != nil {
 		return err
 	}
-	var v4, v6 error
-	err = raw.Control(func(fd uintptr) {
-		v4 = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
-		v6 = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
+	controlErr := raw.Control(func(fd uintptr) {
+		var domain int
+		if domain, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DOMAIN); err != nil {
+			return
+		}
+		if domain == unix.AF_INET {
+			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
+		} else { // for IPv4 as well, mapped
+			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
+		}
 	})
-	if err == nil && v4 != nil && v6 != nil { // a socket for IPv4 has no second, one for IPv6 alone no first
-		err = v4
-	}
-	return err
+	return cmp.Or(controlErr, err)
 }
 
 // steerQueries has the system put a packet that looks like a query for a name of ours into one of the
