@@ -111,11 +111,11 @@ func holds(ifc *net.Interface, client netip.Addr) bool {
 func open(ifc net.Interface) (*mdns.Conn, error) {
 	var p4 *ipv4.PacketConn
 	var p6 *ipv6.PacketConn
-	c4, err4 := mcast.Listen4(mcast.Group4.String())
+	c4, err4 := mcast.ListenGroup4(&ifc)
 	if err4 == nil {
 		p4 = ipv4.NewPacketConn(c4)
 	}
-	c6, err6 := mcast.Listen6(mcast.Group6.String())
+	c6, err6 := mcast.ListenGroup6(&ifc)
 	if err6 == nil {
 		p6 = ipv6.NewPacketConn(c6)
 	}

@@ -208,8 +208,8 @@ type worker struct {
 	text   [maxName]byte
 }
 
-// labels returns the labels of a name in a packet, without its zone, with dots between them. A dot within
-// a label becomes what is in no name of ours.
+// labels returns the labels of a name in a packet, without its zone, with dots between them. A label may
+// hold a dot itself: it is in a place then where a name of ours has a digit.
 func (w *worker) labels(name []byte) []byte {
 	if len(name) == 0 {
 		return nil
@@ -222,12 +222,7 @@ func (w *worker) labels(name []byte) []byte {
 		if at > 0 {
 			text = append(text, '.')
 		}
-		for _, c := range name[at+1 : at+1+int(name[at])] {
-			if c == '.' {
-				c = '_'
-			}
-			text = append(text, c)
-		}
+		text = append(text, name[at+1:at+1+int(name[at])]...)
 	}
 	return text
 }

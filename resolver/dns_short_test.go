@@ -191,6 +191,36 @@ func FuzzShortIsLong(f *testing.F) {
 	})
 }
 
+func TestZoneOfWire(t *testing.T) {
+	zones, err := newZones([]Zone{{Name: "local"}, {Name: "a0.example"}, {Name: "b.a0.example"}, {Name: "x-y.test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ name, zone, before string }{
+		{"\x03abc\x05local\x00", "local", "\x03abc"},
+		{"\x03abc\x05LoCaL\x00", "local", "\x03abc"},
+		{"\x05local\x00", "local", ""},
+		{"\x09abc\x05local\x00", "", ""}, // one label that ends like the zone
+		{"\x06xlocal\x00", "", ""},
+		{"\x01n\x02A0\x07EXAMPLE\x00", "a0.example", "\x01n"},
+		{"\x01n\x01B\x02a0\x07example\x00", "b.a0.example", "\x01n"}, // the zone below
+		{"\x01n\x02a\x10\x07example\x00", "", ""},                    // 0x10 is to 0 what A is to a, and no letter
+		{"\x01n\x03x\x0dy\x04test\x00", "", ""},
+		{"\x01n\x03X-y\x04test\x00", "x-y.test", "\x01n"},
+		{"\x00", "", ""},
+	} {
+		z, at := zoneOfWire(zones, []byte(tt.name))
+		switch {
+		case z == nil:
+			if tt.zone != "" {
+				t.Errorf("%q: in no zone", tt.name)
+			}
+		case z.text != tt.zone || tt.name[:at] != tt.before:
+			t.Errorf("%q: zone %q after %q", tt.name, z.text, tt.name[:at])
+		}
+	}
+}
+
 // The whole of what UDP does with a packet between two system calls.
 func TestShortAllocatesNothing(t *testing.T) {
 	w, d := newDNS(t)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/candgw/candgw/cipher"
+	"github.com/candgw/candgw/policy"
 )
 
 // dial connects a socket to the port of a server on an address.
@@ -283,6 +284,82 @@ func TestPieceRefused(t *testing.T) {
 		size, _, err := client.ReadFrom(buf)
 		if err != nil || size != 1200 || buf[0] != byte(i) {
 			t.Fatalf("packet %d: %d octets, the first one %d, %v", i, size, buf[0], err)
+		}
+	}
+}
+
+// Each of two hosts whose queries come together has the answers that the policies have for it.
+func TestBatchOfTwoHosts(t *testing.T) {
+	w := newWorld(t)
+	set, err := new(policy.Loader).Load(policy.Source{Name: "test.hcl", Text: []byte("policy \"a\" {\n clients = [\"127.0.0.1/32\"]\n resolve {\n}\n}")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.config.Policy = func() *policy.Set { return set }
+	d := listen(t, w, "127.0.0.1:0")
+	friend := dial(t, d, "127.0.0.1")
+	stranger, err := net.DialUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 9)}, friend.RemoteAddr().(*net.UDPAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	stranger.SetDeadline(time.Now().Add(10 * time.Second))
+	packet := queries(t, w)["A "+w.name(t, cipher.AESUUID, addr4).String()+".local."]
+	const each = 20
+	for range each {
+		for _, c := range []net.Conn{friend, stranger} {
+			if _, err := c.Write(packet); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	serve(t, d)
+	for c, want := range map[net.Conn]int{friend: dns.RcodeSuccess, stranger: dns.RcodeRefused} {
+		for range each {
+			if m, err := (&dns.Conn{Conn: c}).ReadMsg(); err != nil || m.Rcode != want {
+				t.Fatalf("%v: got %v, %v", c.LocalAddr(), m, err)
+			}
+		}
+	}
+}
+
+// Of a full batch that wants the long way, where the short way is the rule, only a part is answered.
+func TestFullBatchOfLongQueries(t *testing.T) {
+	w := newWorld(t)
+	d := listen(t, w, "127.0.0.1:0")
+	c := dial(t, d, "127.0.0.1")
+	lanes := len(d.udp) - 1
+	m := new(dns.Msg).SetQuestion(w.name(t, cipher.AESUUID, addr4).String()+".local.", dns.TypeA)
+	m.SetEdns0(1232, false)
+	m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_NSID{Code: dns.EDNS0NSID}}
+	for i := range batchSize {
+		m.Id = uint16(i * lanes) // all for the first socket
+		packet, err := m.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write(packet); err != nil {
+			t.Fatal(err)
+		}
+	}
+	serve(t, d)
+	for i := range maxLong {
+		if _, err := (&dns.Conn{Conn: c}).ReadMsg(); err != nil {
+			t.Fatalf("after %d answers: %v", i, err)
+		}
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		w.mu.Lock()
+		answered, limited, took := w.seen["dns answered"], w.seen["dns limited"], w.took
+		w.mu.Unlock()
+		if answered+limited == batchSize && took == batchSize {
+			if answered != maxLong {
+				t.Errorf("%d answered, want %d", answered, maxLong)
+			}
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d answered, %d limited, the time of %d told", answered, limited, took)
 		}
 	}
 }

@@ -342,3 +342,21 @@ func BenchmarkLimiter(b *testing.B) {
 		})
 	}
 }
+
+// Goroutines that read the clock once for many lookups give times out of order; that gives nobody more.
+func TestLimiterTimesOutOfOrder(t *testing.T) {
+	clock := newTestClock()
+	l := newLimiter(64, clock.t)
+	got := 0
+	const rate, burst, seconds = 10, 5, 60
+	for end := clock.t.Add(seconds * time.Second); clock.t.Before(end); clock.t = clock.t.Add(10 * time.Millisecond) {
+		for _, at := range []time.Time{clock.t, clock.t.Add(-9 * time.Millisecond)} {
+			if l.allow(host4(1), rate, burst, at) {
+				got++
+			}
+		}
+	}
+	if want := rate*seconds + burst - 1; got != want {
+		t.Errorf("%d allowed in %d s, want %d", got, seconds, want)
+	}
+}

@@ -1,7 +1,6 @@
 package resolver
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -11,9 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/net/ipv4"
-	"golang.org/x/net/ipv6"
-
 	"github.com/candgw/candgw/internal/mcast"
 )
 
@@ -21,41 +17,28 @@ const (
 	mdnsPort = mcast.Port
 	// maxPacket is the largest packet of Multicast DNS, RFC 6762, section 17.
 	maxPacket = 9000
-	// hops proves to careful receivers that a packet was not forwarded: section 11.
-	hops = 255
 
 	rescan = time.Second
 )
 
 // MDNS answers Multicast DNS queries (RFC 6762) on IPv4 and IPv6, on interfaces that come and go. It
-// only answers: it announces nothing and probes for nothing, as nobody else can make its names.
+// only answers: it announces nothing and probes for nothing (section 8), as nobody else can make its names,
+// and says no farewell (10.1), as its records are as true without it. It has a record from the question
+// to the answer, so that responses of others tell it nothing: they conflict with nothing (9), and need no
+// correction (6.6). Nor does one take the place of an answer that it has put off (7.4): that of another node
+// is put off to the same moment.
 type MDNS struct {
 	resolver *Resolver
 	only     []string // interface names, empty for all
 	failed   func(interfaceName string, err error)
 	pace     *pacer
-	readers  sync.WaitGroup
+	waiting  *waitingRoom
+	workers  sync.WaitGroup
 
 	mu      sync.RWMutex
 	serving bool
 	ports   map[link]*port
 	broken  map[link]bool // links that could not be opened, so that each is told once
-}
-
-// A link is an interface and an IP version.
-type link struct {
-	index int
-	v6    bool
-}
-
-// A port is the socket of one link. Each link has one of its own, because the system bounds how many
-// groups a socket may join, and because closing it is the sure way to leave.
-type port struct {
-	link link
-	name string
-	nets mcast.Networks // of the interface; MDNS.mu guards it
-	v4   *ipv4.PacketConn
-	v6   *ipv6.PacketConn
 }
 
 // ListenMDNS opens the sockets, beside those of other responders. It answers on the interfaces that
@@ -65,10 +48,7 @@ func ListenMDNS(r *Resolver, interfaces []string, failed func(interfaceName stri
 	// Whether the port is to be had is asked here, whatever interfaces there are. A host without IPv6,
 	// or without IPv4, is served by the other.
 	families := 0
-	for _, listen := range []func() (net.PacketConn, error){
-		func() (net.PacketConn, error) { return mcast.Listen4("0.0.0.0") },
-		func() (net.PacketConn, error) { return mcast.Listen6("::") },
-	} {
+	for _, listen := range []func() (net.PacketConn, error){mcast.Listen4, mcast.Listen6} {
 		c, err := listen()
 		switch {
 		case err == nil:
@@ -82,9 +62,10 @@ func ListenMDNS(r *Resolver, interfaces []string, failed func(interfaceName stri
 		return nil, errors.New("this host has neither IPv4 nor IPv6")
 	}
 	m := &MDNS{
-		resolver: r, only: interfaces, failed: failed, pace: newPacer(),
+		resolver: r, only: interfaces, failed: failed,
 		ports: map[link]*port{}, broken: map[link]bool{},
 	}
+	m.pace, m.waiting = newPacer(m.multicast), newWaitingRoom(m.answer)
 	return m, m.rescan()
 }
 
@@ -107,7 +88,7 @@ func (m *MDNS) Serve(ctx context.Context) error {
 	m.mu.Lock()
 	m.serving = true
 	for _, p := range m.ports {
-		m.readers.Go(func() { m.read(p) })
+		m.work(p)
 	}
 	m.mu.Unlock()
 	tick := time.NewTicker(rescan)
@@ -121,7 +102,7 @@ func (m *MDNS) Serve(ctx context.Context) error {
 				delete(m.ports, l)
 			}
 			m.mu.Unlock()
-			m.readers.Wait()
+			m.workers.Wait()
 			return nil
 		case <-tick.C:
 			m.rescan() // a failure to list interfaces passes
@@ -135,22 +116,32 @@ func (m *MDNS) rescan() error {
 	if err != nil {
 		return err
 	}
+	// To ask the system takes a while, in which packets are not to wait.
+	networks := make([]mcast.Networks, len(interfaces))
+	for i, ifc := range interfaces {
+		if addrs, err := ifc.Addrs(); err == nil {
+			networks[i] = mcast.NetworksOf(addrs)
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	found := map[link]bool{}
-	for _, ifc := range interfaces {
-		addrs, err := ifc.Addrs()
-		if err != nil {
-			continue
-		}
-		nets := mcast.NetworksOf(addrs)
+	for i, ifc := range interfaces {
+		nets := networks[i]
 		for _, v6 := range []bool{false, true} {
 			l := link{ifc.Index, v6}
 			if !slices.ContainsFunc(nets, func(n netip.Prefix) bool { return n.Addr().Is6() == v6 }) {
 				continue // nobody there to speak that version with
 			}
 			found[l] = true
-			if p := m.ports[l]; p != nil {
+			p := m.ports[l]
+			// Another interface may have come under the number of one that has gone, and the groups are left then.
+			if p != nil && (p.name != ifc.Name || p.hardware != ifc.HardwareAddr.String()) {
+				p.close()
+				delete(m.ports, l)
+				p = nil
+			}
+			if p != nil {
 				p.nets = nets
 			} else {
 				m.open(l, ifc, nets)
@@ -173,7 +164,10 @@ func (m *MDNS) rescan() error {
 
 // open opens the port of a link. m.mu is held.
 func (m *MDNS) open(l link, ifc net.Interface, nets mcast.Networks) {
-	p := &port{link: l, name: ifc.Name, nets: nets}
+	p := &port{
+		link: l, name: ifc.Name, hardware: ifc.HardwareAddr.String(), nets: nets,
+		out: make(chan *datagram, maxOut), gone: make(chan struct{}),
+	}
 	open := p.open4
 	if l.v6 {
 		open = p.open6
@@ -189,39 +183,14 @@ func (m *MDNS) open(l link, ifc net.Interface, nets mcast.Networks) {
 	delete(m.broken, l)
 	m.ports[l] = p
 	if m.serving {
-		m.readers.Go(func() { m.read(p) })
+		m.work(p)
 	}
 }
 
-func (p *port) open4(ifc *net.Interface) error {
-	c, err := mcast.Listen4("0.0.0.0")
-	if err != nil {
-		return err
-	}
-	p.v4 = ipv4.NewPacketConn(c)
-	return cmp.Or(p.v4.SetControlMessage(ipv4.FlagInterface|ipv4.FlagDst, true),
-		p.v4.SetTTL(hops), p.v4.SetMulticastTTL(hops), p.v4.SetMulticastLoopback(true),
-		p.v4.JoinGroup(ifc, &net.UDPAddr{IP: mcast.Group4}))
-}
-
-func (p *port) open6(ifc *net.Interface) error {
-	c, err := mcast.Listen6("::")
-	if err != nil {
-		return err
-	}
-	p.v6 = ipv6.NewPacketConn(c)
-	return cmp.Or(p.v6.SetControlMessage(ipv6.FlagInterface|ipv6.FlagDst, true),
-		p.v6.SetHopLimit(hops), p.v6.SetMulticastHopLimit(hops), p.v6.SetMulticastLoopback(true),
-		p.v6.JoinGroup(ifc, &net.UDPAddr{IP: mcast.Group6}))
-}
-
-func (p *port) close() {
-	if p.v4 != nil {
-		p.v4.Close()
-	}
-	if p.v6 != nil {
-		p.v6.Close()
-	}
+// work reads from a port and writes to it until it is closed.
+func (m *MDNS) work(p *port) {
+	m.workers.Go(func() { m.read(p) })
+	m.workers.Go(p.write)
 }
 
 // read answers what comes in on a port until it is closed. A read may fail in passing, as while the
@@ -244,28 +213,6 @@ func (m *MDNS) read(p *port) {
 	}
 }
 
-// An arrival is where a packet came in, and from where to where it was sent.
-type arrival struct {
-	link link
-	from net.Addr
-	dst  net.IP
-}
-
-func (p *port) readFrom(buf []byte) (int, arrival, error) {
-	if p.link.v6 {
-		n, cm, from, err := p.v6.ReadFrom(buf)
-		if cm == nil {
-			cm = new(ipv6.ControlMessage)
-		}
-		return n, arrival{link{cm.IfIndex, true}, from, cm.Dst}, err
-	}
-	n, cm, from, err := p.v4.ReadFrom(buf)
-	if cm == nil {
-		cm = new(ipv4.ControlMessage)
-	}
-	return n, arrival{link{cm.IfIndex, false}, from, cm.Dst}, err
-}
-
 // handle answers one packet. It may have come in on the port of another link, as what was sent to this
 // host and not to the group does; it is answered by the port of the link that it arrived on.
 func (m *MDNS) handle(packet []byte, in arrival) {
@@ -277,44 +224,66 @@ func (m *MDNS) handle(packet []byte, in arrival) {
 	}
 	m.mu.RUnlock()
 	peer, isUDP := in.from.(*net.UDPAddr)
-	if p == nil || !isUDP {
+	// Other groups than that of Multicast DNS may be those of more than a link.
+	group := in.dst.Equal(in.link.group())
+	if p == nil || !isUDP || in.dst.IsMulticast() && !group {
 		return
 	}
 	from := netip.AddrPortFrom(peer.AddrPort().Addr().Unmap(), peer.AddrPort().Port())
-	q := query{from: from, multicast: in.dst.IsMulticast(), onLink: nets.Contain(from.Addr().WithZone(""))}
-	for _, r := range m.resolver.replies(packet, q) {
+	c, ok := m.resolver.hear(packet, query{from: from, multicast: group, onLink: nets.Contain(from.Addr().WithZone(""))})
+	if !ok {
+		return
+	}
+	switch {
+	// An answer that defends a name against a probe waits for nothing: section 6.3.
+	case !group, slices.ContainsFunc(c.replies, func(r reply) bool { return r.defends }):
+	// Section 7.2 is for queries of Multicast DNS to the group.
+	case from.Port() == mdnsPort && m.waiting.hear(sender{in.link, from.Addr()}, in, &c.message, c.replies):
+		return
+	// Section 6 has a responder wait for a random time where others may answer too. It has one that can answer
+	// everything in a packet, with records of its own, answer at once; those of encrypted names are.
+	case c.others && len(c.replies) > 0:
+		m.waiting.besideOthers(in, c.replies)
+		return
+	}
+	m.answer(in, c.replies)
+}
+
+// answer gives the answers to a packet: by unicast where that is called for, else to the group, as fast as
+// the rule of section 6 lets it.
+func (m *MDNS) answer(in arrival, replies []reply) {
+	for _, r := range replies {
 		if r.unicast {
-			p.write(&r, true, in.from, in.dst)
-			continue
-		}
-		address, nsec := pacedRecord{in.link, r.name, false}, pacedRecord{in.link, r.name, true}
-		if r.has {
-			m.pace.send(address, func() { p.write(&r, m.pace.along(nsec, address), nil, nil) })
+			m.send(in.link, &r, in.from, in.dst)
 		} else {
-			m.pace.send(nsec, func() { p.write(&r, true, nil, nil) })
+			m.pace.send(in.link, r)
 		}
 	}
 }
 
-// write sends a reply to one host, from the address that it asked, or to the group.
-func (p *port) write(r *reply, withNSEC bool, to net.Addr, src net.IP) {
-	packet, err := r.pack(withNSEC)
+// multicast sends a reply to the group.
+func (m *MDNS) multicast(l link, r *reply) {
+	m.send(l, r, &net.UDPAddr{IP: l.group(), Port: mdnsPort}, nil)
+}
+
+// send sends a reply on a link, from the address of this host that was asked if one was. It does not wait:
+// what a link does not take is lost like any datagram, and the asker asks again.
+func (m *MDNS) send(l link, r *reply, to net.Addr, src net.IP) {
+	packet, err := r.pack()
 	if err != nil {
 		return // a name that cannot be packed cannot have been unpacked
 	}
 	if src.IsMulticast() {
 		src = nil
 	}
-	// A reply that cannot be sent is lost like any datagram; the asker asks again.
-	if p.link.v6 {
-		if to == nil {
-			to = &net.UDPAddr{IP: mcast.Group6, Port: mdnsPort}
-		}
-		p.v6.WriteTo(packet, &ipv6.ControlMessage{IfIndex: p.link.index, Src: src}, to)
-		return
+	m.mu.RLock()
+	p := m.ports[l]
+	m.mu.RUnlock()
+	if p == nil {
+		return // it has gone meanwhile
 	}
-	if to == nil {
-		to = &net.UDPAddr{IP: mcast.Group4, Port: mdnsPort}
+	select {
+	case p.out <- &datagram{packet, to, src}:
+	default:
 	}
-	p.v4.WriteTo(packet, &ipv4.ControlMessage{IfIndex: p.link.index, Src: src}, to)
 }

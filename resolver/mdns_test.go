@@ -2,11 +2,11 @@ package resolver
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/candgw/candgw/cipher"
+	"github.com/candgw/candgw/internal/mcast"
 )
 
 var onLink = query{from: netip.MustParseAddrPort("10.77.1.9:5353"), multicast: true, onLink: true}
@@ -59,6 +60,21 @@ func describe(t testing.TB, packet []byte) string {
 	return fmt.Sprintf("id %d: %s", m.Id, strings.Join(s, "; "))
 }
 
+// thousandTypes asks for everything that a name can have.
+func thousandTypes(name string, class uint16) *dns.Msg {
+	m := &dns.Msg{Compress: true}
+	for i := range 1000 {
+		m.Question = append(m.Question, dns.Question{Name: name, Qtype: 1 + uint16(i), Qclass: class})
+	}
+	return m
+}
+
+// replies returns what a packet calls for.
+func (w *world) replies(packet []byte, q query) []reply {
+	c, _ := w.hear(packet, q)
+	return c.replies
+}
+
 func TestMDNSReplies(t *testing.T) {
 	w := newWorld(t)
 	v4, v6 := w.name(t, cipher.AESUUID, addr4).String()+".local.", w.name(t, cipher.AESUUID, addr6).String()+".local."
@@ -85,50 +101,60 @@ func TestMDNSReplies(t *testing.T) {
 		q    query
 		want []string // what each packet says; "unicast " before those that go to the asker alone
 	}{
-		// One address record alone in the answer, and an NSEC for the family that is missing: 6.1.
-		{"A", ask(v4, dns.TypeA, dns.ClassINET), onLink, []string{"id 0: " + positive4}},
-		{"AAAA", ask(v6, dns.TypeAAAA, dns.ClassINET), onLink, []string{"id 0: AN AAAA 120 2001:db8:77:1::2 flush; AR NSEC 120 " + v6 + " AAAA flush"}},
-		{"ANY", ask(v4, dns.TypeANY, dns.ClassINET), onLink, []string{"id 0: " + positive4}},
-		{"class ANY", ask(v4, dns.TypeA, dns.ClassANY), onLink, []string{"id 0: " + positive4}},
-		{"upper case", ask(strings.ToUpper(v4), dns.TypeA, dns.ClassINET), onLink, []string{"id 0: " + positive4}},
-		// The missing family: nothing but an NSEC, and that not in the answer.
-		{"AAAA of an IPv4 name", ask(v4, dns.TypeAAAA, dns.ClassINET), onLink, []string{"id 0: AR NSEC 120 " + v4 + " A flush"}},
-		{"HTTPS", ask(v4, dns.TypeHTTPS, dns.ClassINET), onLink, []string{"id 0: AR NSEC 120 " + v4 + " A flush"}},
-		// 5.4: QU; 5.5: direct unicast; 6.7: legacy, with id, question, short life and no cache-flush.
-		{"QU", ask(v4, dns.TypeA, qu), onLink, []string{"unicast id 7: " + positive4}},
-		{"direct unicast", ask(v4, dns.TypeA, dns.ClassINET), direct, []string{"unicast id 7: " + positive4}},
-		{"legacy", ask(v4, dns.TypeA, dns.ClassINET), legacy, []string{"unicast id 7: Q " + v4 + " A; AN A 10 10.77.1.2; AR NSEC 10 " + v4 + " A"}},
-		// 7.1: known answers, with more than half of their life and with less.
-		{"known", known(ask(v4, dns.TypeA, dns.ClassINET), v4+" 60 IN A 10.77.1.2"), onLink, nil},
-		{"known, nearly over", known(ask(v4, dns.TypeA, dns.ClassINET), v4+" 59 IN A 10.77.1.2"), onLink, []string{"id 0: " + positive4}},
-		{"known wrongly", known(ask(v4, dns.TypeA, dns.ClassINET), v4+" 120 IN A 10.77.1.3"), onLink, []string{"id 0: " + positive4}},
-		{"known, IPv6", known(ask(v6, dns.TypeAAAA, dns.ClassINET), v6+" 120 IN AAAA 2001:db8:77:1::2"), onLink, nil},
-		{"known not to be", known(ask(v4, dns.TypeAAAA, dns.ClassINET), v4+" 120 IN NSEC "+v4+" A"), onLink, nil},
-		{"known of another name", known(ask(v4, dns.TypeA, dns.ClassINET), "x.local. 120 IN A 10.77.1.2"), onLink, []string{"id 0: " + positive4}},
-		// 11: off the link nobody is sent anything; the group may hear what it asked for.
-		{"off-link, to the group", ask(v4, dns.TypeA, dns.ClassINET), offLink(onLink), []string{"id 0: " + positive4}},
-		{"off-link, QU", ask(v4, dns.TypeA, qu), offLink(onLink), []string{"id 0: " + positive4}},
-		{"off-link, legacy", ask(v4, dns.TypeA, dns.ClassINET), offLink(legacy), nil},
-		{"off-link, direct unicast", ask(v4, dns.TypeA, dns.ClassINET), offLink(direct), nil},
+		{"RFC 6762 6.1, 6.2: A", ask(v4, dns.TypeA, dns.ClassINET), onLink, []string{"id 0: " + positive4}},
+		{"RFC 6762 6.1, 6.2: AAAA", ask(v6, dns.TypeAAAA, dns.ClassINET), onLink, []string{"id 0: AN AAAA 120 2001:db8:77:1::2 flush; AR NSEC 120 " + v6 + " AAAA flush"}},
+		{"RFC 6762 6.5: ANY", ask(v4, dns.TypeANY, dns.ClassINET), onLink, []string{"id 0: " + positive4}},
+		{"RFC 6762 6.5: class ANY", ask(v4, dns.TypeA, dns.ClassANY), onLink, []string{"id 0: " + positive4}},
+		{"RFC 6762 16: upper case", ask(strings.ToUpper(v4), dns.TypeA, dns.ClassINET), onLink, []string{"id 0: " + positive4}},
+		// The missing family: nothing but an NSEC, and that not in the answer section.
+		{"RFC 6762 6.1: AAAA of an IPv4 name", ask(v4, dns.TypeAAAA, dns.ClassINET), onLink, []string{"id 0: AR NSEC 120 " + v4 + " A flush"}},
+		{"RFC 6762 6.1: HTTPS", ask(v4, dns.TypeHTTPS, dns.ClassINET), onLink, []string{"id 0: AR NSEC 120 " + v4 + " A flush"}},
+		{"RFC 6762 5.4: QU", ask(v4, dns.TypeA, qu), onLink, []string{"unicast id 7: " + positive4}},
+		{"RFC 6762 5.5: direct unicast", ask(v4, dns.TypeA, dns.ClassINET), direct, []string{"unicast id 7: " + positive4}},
+		{"RFC 6762 6.7: legacy", ask(v4, dns.TypeA, dns.ClassINET), legacy, []string{"unicast id 7: Q " + v4 + " A; AN A 10 10.77.1.2; AR NSEC 10 " + v4 + " A"}},
+		{"RFC 6762 7.1: known for half its life", known(ask(v4, dns.TypeA, dns.ClassINET), v4+" 60 IN A 10.77.1.2"), onLink, nil},
+		{"RFC 6762 7.1: known, nearly over", known(ask(v4, dns.TypeA, dns.ClassINET), v4+" 59 IN A 10.77.1.2"), onLink, []string{"id 0: " + positive4}},
+		{"RFC 6762 7.1: another address is known", known(ask(v4, dns.TypeA, dns.ClassINET), v4+" 120 IN A 10.77.1.3"), onLink, []string{"id 0: " + positive4}},
+		{"RFC 6762 7.1: known, IPv6", known(ask(v6, dns.TypeAAAA, dns.ClassINET), v6+" 120 IN AAAA 2001:db8:77:1::2"), onLink, nil},
+		{"RFC 6762 7.1: known not to be", known(ask(v4, dns.TypeAAAA, dns.ClassINET), v4+" 120 IN NSEC "+v4+" A"), onLink, nil},
+		{"RFC 6762 7.1: known, of another class", known(ask(v4, dns.TypeA, dns.ClassINET), v4+" 120 CH A 10.77.1.2"), onLink, []string{"id 0: " + positive4}},
+		{"RFC 6762 7.1: known to have something else", known(ask(v4, dns.TypeAAAA, dns.ClassINET), v4+" 120 IN NSEC "+v4+" A AAAA"), onLink, []string{"id 0: AR NSEC 120 " + v4 + " A flush"}},
+		{"RFC 6762 7.1: known in another letter case", known(ask(v4, dns.TypeA, dns.ClassINET), strings.ToUpper(v4)+" 120 IN A 10.77.1.2"), onLink, nil},
+		{"RFC 6762 7.1: one of two is known", known(&dns.Msg{Question: []dns.Question{{Name: v4, Qtype: dns.TypeA, Qclass: 1}, {Name: v4, Qtype: dns.TypeAAAA, Qclass: 1}}}, v4+" 120 IN A 10.77.1.2"), onLink,
+			[]string{"id 0: AR NSEC 120 " + v4 + " A flush"}},
+		{"RFC 6762 7.1: known of another name", known(ask(v4, dns.TypeA, dns.ClassINET), "x.local. 120 IN A 10.77.1.2"), onLink, []string{"id 0: " + positive4}},
+		// Off the link nobody is sent anything; the group may hear what it asked for.
+		{"RFC 6762 11: off-link, to the group", ask(v4, dns.TypeA, dns.ClassINET), offLink(onLink), []string{"id 0: " + positive4}},
+		{"RFC 6762 11: off-link, QU", ask(v4, dns.TypeA, qu), offLink(onLink), []string{"id 0: " + positive4}},
+		{"RFC 6762 11: off-link, legacy", ask(v4, dns.TypeA, dns.ClassINET), offLink(legacy), nil},
+		{"RFC 6762 11: off-link, direct unicast", ask(v4, dns.TypeA, dns.ClassINET), offLink(direct), nil},
 		// One answer to one question, however often it stands in a packet.
-		{"repeated", &dns.Msg{Question: slices.Repeat(ask(v4, dns.TypeA, qu).Question, 100)}, onLink, []string{"unicast id 0: " + positive4}},
+		{"RFC 6762 5.3: one question a hundred times", &dns.Msg{Question: slices.Repeat(ask(v4, dns.TypeA, qu).Question, 100)}, onLink, []string{"unicast id 0: " + positive4}},
 		// Silence.
 		{"foreign name", ask(foreign.String()+".local.", dns.TypeA, dns.ClassINET), onLink, nil},
 		{"printer", ask("printer.local.", dns.TypeA, dns.ClassINET), onLink, nil},
 		{"service", ask("_ipp._tcp.local.", dns.TypePTR, dns.ClassINET), onLink, nil},
 		{"local itself", ask("local.", dns.TypeSOA, dns.ClassINET), onLink, nil},
 		{"class CHAOS", ask(v4, dns.TypeA, dns.ClassCHAOS), onLink, nil},
-		{"response", &dns.Msg{MsgHdr: dns.MsgHdr{Response: true}, Question: ask(v4, dns.TypeA, dns.ClassINET).Question}, onLink, nil},
-		{"update", &dns.Msg{MsgHdr: dns.MsgHdr{Opcode: dns.OpcodeUpdate}, Question: ask(v4, dns.TypeA, dns.ClassINET).Question}, onLink, nil},
-		{"error", &dns.Msg{MsgHdr: dns.MsgHdr{Rcode: dns.RcodeServerFailure}, Question: ask(v4, dns.TypeA, dns.ClassINET).Question}, onLink, nil},
+		{"RFC 6762 18.2: response", &dns.Msg{MsgHdr: dns.MsgHdr{Response: true}, Question: ask(v4, dns.TypeA, dns.ClassINET).Question}, onLink, nil},
+		{"RFC 6762 18.3: update", &dns.Msg{MsgHdr: dns.MsgHdr{Opcode: dns.OpcodeUpdate}, Question: ask(v4, dns.TypeA, dns.ClassINET).Question}, onLink, nil},
+		{"RFC 6762 18.11: error", &dns.Msg{MsgHdr: dns.MsgHdr{Rcode: dns.RcodeServerFailure}, Question: ask(v4, dns.TypeA, dns.ClassINET).Question}, onLink, nil},
 		// Several questions in a packet, one of them not ours.
-		{"several", &dns.Msg{Question: []dns.Question{{Name: v4, Qtype: dns.TypeA, Qclass: 1}, {Name: "x.local.", Qtype: dns.TypeA, Qclass: 1}, {Name: v4, Qtype: dns.TypeAAAA, Qclass: 1}}}, onLink,
-			[]string{"id 0: " + positive4, "id 0: AR NSEC 120 " + v4 + " A flush"}},
+		{"RFC 6762 5.3: several questions, one not ours", &dns.Msg{Question: []dns.Question{{Name: v4, Qtype: dns.TypeA, Qclass: 1}, {Name: "x.local.", Qtype: dns.TypeA, Qclass: 1}, {Name: v4, Qtype: dns.TypeAAAA, Qclass: 1}}}, onLink,
+			[]string{"id 0: " + positive4}},
+		{"RFC 6762 5.3: two names", &dns.Msg{Question: []dns.Question{{Name: v4, Qtype: dns.TypeA, Qclass: 1}, {Name: v6, Qtype: dns.TypeAAAA, Qclass: 1}}}, onLink,
+			[]string{"id 0: " + positive4, "id 0: AN AAAA 120 2001:db8:77:1::2 flush; AR NSEC 120 " + v6 + " AAAA flush"}},
+		{"RFC 6762 5.4: the group is asked for one of two records", &dns.Msg{Question: []dns.Question{{Name: v4, Qtype: dns.TypeA, Qclass: qu}, {Name: v4, Qtype: dns.TypeAAAA, Qclass: 1}}}, onLink,
+			[]string{"id 0: " + positive4}},
+		// Six octets for each further question must not call for a packet each.
+		{"RFC 6762 5.3: a thousand types", thousandTypes(v4, qu), onLink, []string{"unicast id 0: " + positive4}},
+		{"RFC 6762 6.7: a thousand types", thousandTypes(v4, 1), legacy, []string{"unicast id 0: Q " + v4 + " A; Q " + v4 + " NS; AN A 10 10.77.1.2; AR NSEC 10 " + v4 + " A"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
 			for _, r := range w.replies(pack(t, tt.m), tt.q) {
-				p, err := r.pack(true)
+				r.nsec = r.nsec || r.address // as a pacer has it that sent nothing yet
+				p, err := r.pack()
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -143,7 +169,7 @@ func TestMDNSReplies(t *testing.T) {
 			}
 		})
 	}
-	if w.seen["mdns answered"] == 0 || w.seen["mdns unauthenticated"] == 0 {
+	if w.seen["mdns answered"] == 0 || w.seen["mdns unauthenticated"] == 0 || w.seen["mdns nodata"] == 0 {
 		t.Errorf("metrics heard %v", w.seen)
 	}
 }
@@ -158,168 +184,111 @@ func TestMDNSGarbage(t *testing.T) {
 	}
 }
 
-// One multicast per record and second; what comes early is put off, once, and never lost: section 6.
-func TestPacer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newPacer()
-		start := time.Now()
-		var mu sync.Mutex
-		var sent []string
-		ask := func(r pacedRecord) {
-			p.send(r, func() {
-				mu.Lock()
-				defer mu.Unlock()
-				sent = append(sent, fmt.Sprintf("%s at %v", r.name, time.Since(start)))
-			})
-		}
-		a, b := pacedRecord{name: "a"}, pacedRecord{name: "b"}
-		ask(a)
-		ask(b)
-		time.Sleep(100 * time.Millisecond)
-		ask(a)
-		ask(a)
-		time.Sleep(1400 * time.Millisecond) // a was sent at 1s again
-		ask(a)
-		time.Sleep(5 * time.Second)
-		ask(b)
-		synctest.Wait()
-		want := []string{"a at 0s", "b at 0s", "a at 1s", "a at 2s", "b at 6.5s"}
-		if !slices.Equal(sent, want) {
-			t.Errorf("sent %q, want %q", sent, want)
-		}
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		if len(p.sent) != 0 {
-			t.Errorf("%d records are remembered for nothing", len(p.sent))
-		}
-	})
-}
-
-// An NSEC that was sent by itself a moment ago does not hold the address back, nor go out again.
-func TestPacerAlong(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newPacer()
-		nsec, address := pacedRecord{nsec: true}, pacedRecord{}
-		p.send(nsec, func() {})
-		now := false
-		p.send(address, func() {
-			now = true
-			if p.along(nsec, address) {
-				t.Error("the NSEC goes out twice in one second")
-			}
-		})
-		if !now {
-			t.Error("the address waits for the NSEC")
-		}
-		time.Sleep(pauseBetween)
-		synctest.Wait()
-		if !p.along(nsec, address) {
-			t.Error("a second later the NSEC may go along")
-		}
-	})
-}
-
-// One packet does not call for a flood, however many names it asks for.
-func TestMDNSManyQuestions(t *testing.T) {
-	w := newWorld(t)
+// names returns different names of an address, with a final dot.
+func (w *world) names(t testing.TB, addr netip.Addr, count int) (names []string) {
+	t.Helper()
 	k, err := w.ring.Active(cipher.AESUUID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := new(dns.Msg)
-	for i := range 100 {
-		n, err := k.Encrypt(addr4, pwd, []byte{byte(i)})
+	for i := range count {
+		n, err := k.Encrypt(addr, pwd, fmt.Append(nil, i))
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.Question = append(m.Question, dns.Question{Name: n.String() + ".local.", Qtype: dns.TypeA, Qclass: dns.ClassINET})
+		names = append(names, n.String()+".local.")
 	}
-	if got := len(w.replies(pack(t, m), onLink)); got != maxReplies {
-		t.Errorf("%d replies, want %d", got, maxReplies)
+	return names
+}
+
+// Every name that is asked for in a packet of 9000 octets is answered: RFC 6762, sections 5.3 and 17.
+func TestMDNSManyQuestions(t *testing.T) {
+	w := newWorld(t)
+	m := &dns.Msg{Compress: true}
+	for _, name := range w.names(t, addr4, 208) {
+		m.Question = append(m.Question, dns.Question{Name: name, Qtype: dns.TypeA, Qclass: dns.ClassINET})
+	}
+	packet := pack(t, m)
+	if len(packet) < maxPacket-100 || len(packet) > maxPacket {
+		t.Fatalf("the packet has %d octets", len(packet))
+	}
+	if got := len(w.replies(packet, onLink)); got != len(m.Question) {
+		t.Errorf("%d replies, want %d", got, len(m.Question))
 	}
 }
 
-// A record that was put off while the table was full is not held back for ever.
-func TestPacerFullAndPending(t *testing.T) {
+var testLink = link{index: 7}
+
+// newMDNS returns a responder with one port, of which the test takes what is sent.
+func (w *world) newMDNS(t testing.TB) (*MDNS, *port) {
+	t.Helper()
+	p := &port{link: testLink, nets: mcast.Networks{netip.MustParsePrefix("10.77.1.0/24")}, out: make(chan *datagram, maxOut)}
+	m := &MDNS{resolver: w.Resolver, ports: map[link]*port{testLink: p}}
+	m.pace, m.waiting = newPacer(m.multicast), newWaitingRoom(m.answer)
+	return m, p
+}
+
+// fromHost is the arrival of a packet to the group from a host of the test link.
+func fromHost(address string) arrival {
+	return arrival{testLink, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(address)), mcast.Group4}
+}
+
+// 200,000 names are answered, more than a pacer remembers, and nothing of them is left a second later.
+func TestMDNSLeavesNothing(t *testing.T) {
+	w := newWorld(t)
+	const count = 200_000
+	names := w.names(t, addr6, count)
 	synctest.Test(t, func(t *testing.T) {
-		p := newPacer()
-		var sent atomic.Int32
-		r := pacedRecord{name: "r"}
-		ask := func() { p.send(r, func() { sent.Add(1) }) }
-		ask()
-		for i := range maxPaced {
-			p.send(pacedRecord{name: fmt.Sprint(i)}, func() {})
+		m, p := w.newMDNS(t)
+		heap := func() uint64 {
+			var s runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&s)
+			return s.HeapAlloc
 		}
-		ask() // put off
-		time.Sleep(10 * time.Second)
-		ask()
+		before := heap()
+		question := new(dns.Msg)
+		for _, name := range names {
+			m.handle(pack(t, question.SetQuestion(name, dns.TypeAAAA)), fromHost("10.77.1.9:5353"))
+			if len(p.out) != 1 {
+				t.Fatalf("%d packets for a name", len(p.out))
+			}
+			<-p.out
+		}
+		if names, ends := m.pace.holds(); names != maxPaced || ends != maxPaced {
+			t.Errorf("the pacer remembers %d names and %d ends of pauses, want %d", names, ends, maxPaced)
+		}
+		t.Logf("%d KiB while it remembers", (heap()-before)/1024)
+		time.Sleep(pauseBetween)
 		synctest.Wait()
-		if sent.Load() != 3 {
-			t.Errorf("sent %d times, want 3", sent.Load())
+		if names, ends := m.pace.holds(); names != 0 || ends != 0 {
+			t.Errorf("%d names and %d ends are remembered for nothing", names, ends)
 		}
+		if after := heap(); after > before+1<<20 {
+			t.Errorf("%d KiB more than before", (after-before)/1024)
+		}
+		runtime.KeepAlive(names)
 	})
 }
 
-// An answer that was put off to the end of the second goes out whole.
-func TestPacerAlongPutOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newPacer()
-		address, nsec := pacedRecord{name: "a"}, pacedRecord{name: "a", nsec: true}
-		var along []bool
-		answer := func() {
-			p.send(address, func() {
-				if len(along) == 0 {
-					time.Sleep(time.Millisecond) // as much as there is between the two
-				}
-				along = append(along, p.along(nsec, address))
-			})
+// BenchmarkMDNS has a responder handle packets that ask for one name, another one each time.
+func BenchmarkMDNS(b *testing.B) {
+	w := newWorld(b)
+	m, p := w.newMDNS(b)
+	var packets [][]byte
+	for _, name := range w.names(b, addr4, 1<<14) {
+		packets = append(packets, pack(b, new(dns.Msg).SetQuestion(name, dns.TypeA)))
+	}
+	in := fromHost("10.77.1.9:5353")
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		// Other IP versions and interfaces have pauses of their own.
+		if in.link.index = i >> 14; i&(1<<14-1) == 0 {
+			m.ports[in.link] = p
 		}
-		answer()
-		time.Sleep(100 * time.Millisecond)
-		answer()
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		if len(along) != 2 || !along[0] || !along[1] {
-			t.Errorf("the NSEC goes along: %v, want both times", along)
+		m.handle(packets[i&(1<<14-1)], in)
+		if len(p.out) > 0 {
+			<-p.out
 		}
-	})
-}
-
-func TestPacerIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newPacer()
-		sent := 0
-		for i := range maxPaced + 10 {
-			p.send(pacedRecord{name: fmt.Sprint(i)}, func() { sent++ })
-		}
-		if sent != maxPaced+10 || len(p.sent) != maxPaced {
-			t.Errorf("sent %d, remembers %d", sent, len(p.sent))
-		}
-	})
-}
-
-// Whatever comes in, what goes out is a small response about the name that was asked for.
-func FuzzMDNSReplies(f *testing.F) {
-	w := newWorld(f)
-	v4 := w.name(f, cipher.AESUUID, addr4).String() + ".local."
-	f.Add(pack(f, new(dns.Msg).SetQuestion(v4, dns.TypeA)), uint16(5353), true)
-	f.Add(pack(f, new(dns.Msg).SetQuestion(v4, dns.TypeAAAA)), uint16(40000), true)
-	f.Add(pack(f, &dns.Msg{Question: []dns.Question{{Name: v4, Qtype: dns.TypeANY, Qclass: topBit | 1}, {Name: "local.", Qtype: 6, Qclass: 1}}}), uint16(5353), false)
-	f.Fuzz(func(t *testing.T, packet []byte, port uint16, multicast bool) {
-		for _, r := range w.replies(packet, query{netip.AddrPortFrom(addr4, port), multicast, true}) {
-			p, err := r.pack(true)
-			if err != nil || len(p) > 512 {
-				t.Fatalf("%d octets, %v", len(p), err)
-			}
-			var m dns.Msg
-			if err := m.Unpack(p); err != nil {
-				t.Fatal(err)
-			}
-			for _, rr := range append(m.Answer, m.Extra...) {
-				if !strings.EqualFold(rr.Header().Name, v4) {
-					t.Fatalf("it was not asked for %v", rr)
-				}
-			}
-		}
-	})
+	}
 }

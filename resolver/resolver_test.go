@@ -28,6 +28,7 @@ type world struct {
 	now  time.Time
 	mu   sync.Mutex
 	seen map[string]int // what Metrics heard
+	took int
 }
 
 func (w *world) Lookups(front Front, r Result, _ *cipher.Key, n int) {
@@ -36,7 +37,11 @@ func (w *world) Lookups(front Front, r Result, _ *cipher.Key, n int) {
 	w.seen[string(front)+" "+r.String()] += n
 }
 
-func (w *world) Took(Front, time.Duration, int) {}
+func (w *world) Took(_ Front, _ time.Duration, n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.took += n
+}
 
 func newWorld(t testing.TB, zones ...string) *world {
 	t.Helper()

@@ -38,6 +38,7 @@ const unicastIN = dns.ClassINET | topBit
 // is in the group.
 type asker struct {
 	write func(packet []byte, to *net.UDPAddr) error
+	close func() error
 	link  *net.Interface
 	own   []netip.Addr // what unicast answers may come to
 	heard <-chan heard
@@ -55,6 +56,12 @@ type heard struct {
 // newAsker opens a socket bound to an address and port of the host, until the test ends.
 func newAsker(t *testing.T, h host, address string) *asker {
 	t.Helper()
+	return newAskerOn(t, h, "eth0", address)
+}
+
+// newAskerOn does so on an interface.
+func newAskerOn(t *testing.T, h host, link, address string) *asker {
+	t.Helper()
 	a := &asker{}
 	network := "udp4"
 	if netip.MustParseAddrPort(address).Addr().Is6() {
@@ -62,7 +69,7 @@ func newAsker(t *testing.T, h host, address string) *asker {
 	}
 	var conn net.PacketConn
 	err := h.within(func() (err error) {
-		if a.link, err = net.InterfaceByName("eth0"); err != nil {
+		if a.link, err = net.InterfaceByName(link); err != nil {
 			return err
 		}
 		addresses, err := a.link.Addrs()
@@ -78,6 +85,11 @@ func newAsker(t *testing.T, h host, address string) *asker {
 	if err != nil {
 		t.Fatalf("opening %s in %s: %v", address, h.namespace, err)
 	}
+	// Answers to a thousand questions may come at once.
+	if err := conn.(*net.UDPConn).SetReadBuffer(4 << 20); err != nil {
+		t.Fatalf("a buffer for %s in %s: %v", address, h.namespace, err)
+	}
+	a.close = conn.Close
 	t.Cleanup(func() { conn.Close() })
 
 	var read func([]byte) (int, heard, error)

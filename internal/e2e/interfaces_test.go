@@ -25,6 +25,30 @@ func testInterfaces(t *testing.T, n *network, g *gateway) {
 		g.checkAnswersSoon(t, c)
 	})
 
+	t.Run("RFC 6762 11: an address comes and goes", func(t *testing.T) { testAddresses(t, n.router, c, g) })
+
+	// The kernel takes a socket out of the group when the interface goes, and not back in when the next one
+	// has its number.
+	t.Run("another under the same number", func(t *testing.T) {
+		const number = "7777"
+		for _, address := range []string{"02:00:00:00:00:01", "02:00:00:00:00:02"} {
+			if address != "02:00:00:00:00:01" {
+				n.router.ip(t, "link", "del", "renewed")
+			}
+			n.router.ip(t, "link", "add", "renewed", "index", number, "address", address, "type", "veth", "peer", "name", "eth1", "netns", string(c.namespace))
+			n.router.ip(t, "addr", "add", "10.77.33.1/24", "dev", "renewed")
+			n.router.ip(t, "link", "set", "renewed", "up")
+			c.ip(t, "addr", "add", "10.77.33.2/24", "dev", "eth1")
+			c.ip(t, "link", "set", "eth1", "up")
+			a := newAskerOn(t, c, "eth1", any4)
+			if took, ok := a.waitForAnswer(t, group4, g.newName(t, c, c.v4)); !ok {
+				t.Errorf("no answer for %v on the interface with the address %s", took, address)
+			}
+			a.close()
+		}
+		n.router.ip(t, "link", "del", "renewed")
+	})
+
 	// The kernel lets a socket join the group on 20 interfaces (net.ipv4.igmp_max_memberships), and
 	// goes on counting those that are gone, unless the socket leaves the group there.
 	t.Run("after many that are gone", func(t *testing.T) {
@@ -41,6 +65,47 @@ func testInterfaces(t *testing.T, n *network, g *gateway) {
 		time.Sleep(noticed)
 		g.checkAnswersSoon(t, newHost(t, n.router, 5))
 	})
+}
+
+// testAddresses gives the router an address in a network of c's, and takes it away again. Only meanwhile is c,
+// at its address there, on a link of the router. It tests the same with all addresses of one IP version.
+func testAddresses(t *testing.T, router namespace, c host, g *gateway) {
+	c.ip(t, "addr", "add", "192.168.50.2/24", "dev", "eth0")
+	c.ip(t, "route", "add", "10.77.3.1", "dev", "eth0", "src", "192.168.50.2")
+	router.ip(t, "route", "add", "192.168.50.2", "dev", "subnet3")
+	a := newAsker(t, c, "192.168.50.2:5353")
+	name := g.newName(t, c, c.v4)
+	ask := question(name, dns.TypeA, dns.ClassINET)
+	quiet := func(when string) {
+		t.Helper()
+		a.send(t, "10.77.3.1:5353", ask)
+		if packet, ok := a.hears(500 * time.Millisecond); ok {
+			t.Errorf("%s %s is answered: %s", when, a.own, packet.describe(name))
+		}
+	}
+	quiet("before the router has an address there,")
+	router.ip(t, "addr", "add", "192.168.50.1/24", "dev", "subnet3")
+	if took, ok := a.waitForAnswer(t, "10.77.3.1:5353", name); !ok {
+		t.Errorf("no answer for %v on a network that has come", took)
+	}
+	router.ip(t, "addr", "del", "192.168.50.1/24", "dev", "subnet3")
+	time.Sleep(noticed)
+	quiet("after the router's address there is gone,")
+	a.close()
+
+	router.ip(t, "addr", "del", "10.77.3.1/24", "dev", "subnet3")
+	time.Sleep(noticed)
+	without4 := newAsker(t, c, any4)
+	without4.send(t, group4, question(g.newName(t, c, c.v4), dns.TypeA, dns.ClassINET))
+	without4.checkQuiet(t, 500*time.Millisecond)
+	without4.close()
+	only6 := newAsker(t, c, any6)
+	if took, ok := only6.waitForAnswer(t, group6, g.newName(t, c, c.v4)); !ok {
+		t.Errorf("without IPv4 no answer over IPv6 for %v", took)
+	}
+	only6.close()
+	router.ip(t, "addr", "add", "10.77.3.1/24", "dev", "subnet3")
+	g.checkAnswersSoon(t, c)
 }
 
 // addInterfaces adds interfaces that speak multicast, two and two linked to each other.
@@ -62,7 +127,9 @@ func addInterfaces(t *testing.T, ns namespace, count int) (remove func()) {
 func (g *gateway) checkAnswersSoon(t *testing.T, h host) {
 	t.Helper()
 	for _, tt := range []struct{ local, group string }{{any4, group4}, {any6, group6}} {
-		took, ok := newAsker(t, h, tt.local).waitForAnswer(t, tt.group, g.newName(t, h, h.v4))
+		a := newAsker(t, h, tt.local)
+		took, ok := a.waitForAnswer(t, tt.group, g.newName(t, h, h.v4))
+		a.close()
 		if !ok {
 			t.Errorf("%s does not answer %s for %v", tt.group, h.namespace, took)
 			continue

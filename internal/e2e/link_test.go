@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,13 +30,20 @@ func TestLink(t *testing.T) {
 	g := startGateway(t, n.router)
 
 	t.Run("answers", func(t *testing.T) { testAnswers(t, n, g) })
-	t.Run("link-local address", func(t *testing.T) { testLinkLocal(t, n, g) })
-	t.Run("dig", func(t *testing.T) { testLegacyDig(t, n, g) })
-	t.Run("asked twice", func(t *testing.T) { testAskedTwice(t, n, g) })
-	t.Run("other family first", func(t *testing.T) { testOtherFamilyFirst(t, n, g) })
-	t.Run("silence", func(t *testing.T) { testSilence(t, n, g) })
-	t.Run("askers off the link", func(t *testing.T) { testOffLink(t, n, g) })
-	t.Run("two links", func(t *testing.T) { testTwoLinks(t, n, g) })
+	t.Run("RFC 6762 16: letter case", func(t *testing.T) { testLetterCase(t, n, g) })
+	t.Run("RFC 6762 5.5: link-local address", func(t *testing.T) { testLinkLocal(t, n, g) })
+	t.Run("RFC 6762 5.5: beside the gateway", func(t *testing.T) { testBesideGateway(t, n, g) })
+	t.Run("RFC 6762 6.7: dig", func(t *testing.T) { testLegacyDig(t, n, g) })
+	t.Run("RFC 6762 6: asked twice", func(t *testing.T) { testAskedTwice(t, n, g) })
+	t.Run("RFC 6762 6: other family first", func(t *testing.T) { testOtherFamilyFirst(t, n, g) })
+	t.Run("RFC 6762 6: probe", func(t *testing.T) { testProbe(t, n, g) })
+	t.Run("RFC 6762 5.3: several questions", func(t *testing.T) { testSeveralQuestions(t, n, g) })
+	t.Run("RFC 6762 7.1: known answers", func(t *testing.T) { testKnownAnswers(t, n, g) })
+	t.Run("RFC 6762 7.2: known answers in further packets", func(t *testing.T) { testFurtherPackets(t, n, g) })
+	t.Run("RFC 6762 17: large packets", func(t *testing.T) { testLargePackets(t, n, g) })
+	t.Run("RFC 6762 18: silence", func(t *testing.T) { testSilence(t, n, g) })
+	t.Run("RFC 6762 11: askers off the link", func(t *testing.T) { testOffLink(t, n, g) })
+	t.Run("RFC 6762 14: two links", func(t *testing.T) { testTwoLinks(t, n, g) })
 	t.Run("interfaces", func(t *testing.T) { testInterfaces(t, n, g) })
 }
 
@@ -51,35 +59,37 @@ func testAnswers(t *testing.T, n *network, g *gateway) {
 		from, to string
 		want     string
 	}{
-		// Section 6.1: the record alone in the answer section, and what does not exist beside it.
-		{"A", v4, dns.TypeA, dns.ClassINET, any4, group4, "id 0; " + positive4},
-		{"AAAA", v6, dns.TypeAAAA, dns.ClassINET, any4, group4, "id 0; " + positive6},
-		{"A over IPv6", v4, dns.TypeA, dns.ClassINET, any6, group6, "id 0; " + positive4},
-		{"AAAA over IPv6", v6, dns.TypeAAAA, dns.ClassINET, any6, group6, "id 0; " + positive6},
-		{"ANY", v4, dns.TypeANY, dns.ClassINET, any4, group4, "id 0; " + positive4},
-		{"AAAA of an IPv4 name", v4, dns.TypeAAAA, dns.ClassINET, any4, group4, "id 0; " + negative4},
-		{"A of an IPv6 name", v6, dns.TypeA, dns.ClassINET, any4, group4, "id 0; " + negative6},
-		{"AAAA of an IPv4 name over IPv6", v4, dns.TypeAAAA, dns.ClassINET, any6, group6, "id 0; " + negative4},
+		// The record alone in the answer section, and what does not exist beside it.
+		{"RFC 6762 6.1: A", v4, dns.TypeA, dns.ClassINET, any4, group4, "id 0; " + positive4},
+		{"RFC 6762 6.1: AAAA", v6, dns.TypeAAAA, dns.ClassINET, any4, group4, "id 0; " + positive6},
+		{"RFC 6762 6.1: A over IPv6", v4, dns.TypeA, dns.ClassINET, any6, group6, "id 0; " + positive4},
+		{"RFC 6762 6.1: AAAA over IPv6", v6, dns.TypeAAAA, dns.ClassINET, any6, group6, "id 0; " + positive6},
+		{"RFC 6762 6.5: ANY", v4, dns.TypeANY, dns.ClassINET, any4, group4, "id 0; " + positive4},
+		{"RFC 6762 6.5: ANY of an IPv6 name over IPv6", v6, dns.TypeANY, dns.ClassINET, any6, group6, "id 0; " + positive6},
+		{"RFC 6762 6.5: class ANY", v4, dns.TypeA, dns.ClassANY, any4, group4, "id 0; " + positive4},
+		{"RFC 6762 6.1: AAAA of an IPv4 name", v4, dns.TypeAAAA, dns.ClassINET, any4, group4, "id 0; " + negative4},
+		{"RFC 6762 6.1: A of an IPv6 name", v6, dns.TypeA, dns.ClassINET, any4, group4, "id 0; " + negative6},
+		{"RFC 6762 6.1: AAAA of an IPv4 name over IPv6", v4, dns.TypeAAAA, dns.ClassINET, any6, group6, "id 0; " + negative4},
 
-		// Section 5.4: a unicast answer is asked for.
-		{"QU A", v4, dns.TypeA, unicastIN, any4, group4, id + positive4},
-		{"QU AAAA over IPv6", v6, dns.TypeAAAA, unicastIN, any6, group6, id + positive6},
-		{"QU AAAA of an IPv4 name", v4, dns.TypeAAAA, unicastIN, any4, group4, id + negative4},
+		// A unicast answer is asked for.
+		{"RFC 6762 5.4: QU A", v4, dns.TypeA, unicastIN, any4, group4, id + positive4},
+		{"RFC 6762 5.4: QU AAAA over IPv6", v6, dns.TypeAAAA, unicastIN, any6, group6, id + positive6},
+		{"RFC 6762 5.4: QU AAAA of an IPv4 name", v4, dns.TypeAAAA, unicastIN, any4, group4, id + negative4},
 
-		// Section 5.5: the question comes to the host alone, at any of its addresses.
-		{"direct", v4, dns.TypeA, dns.ClassINET, any4, "10.77.1.1:5353", id + positive4},
-		{"direct over IPv6", v6, dns.TypeAAAA, dns.ClassINET, any6, "[fd77:0:0:1::1]:5353", id + positive6},
-		{"direct to the far address", v4, dns.TypeA, dns.ClassINET, any4, "10.77.2.1:5353", id + positive4},
-		{"direct to the far address over IPv6", v4, dns.TypeA, dns.ClassINET, any6, "[fd77:0:0:2::1]:5353", id + positive4},
+		// The question comes to the host alone, at any of its addresses.
+		{"RFC 6762 5.5: direct", v4, dns.TypeA, dns.ClassINET, any4, "10.77.1.1:5353", id + positive4},
+		{"RFC 6762 5.5: direct over IPv6", v6, dns.TypeAAAA, dns.ClassINET, any6, "[fd77:0:0:1::1]:5353", id + positive6},
+		{"RFC 6762 5.5: direct to the far address", v4, dns.TypeA, dns.ClassINET, any4, "10.77.2.1:5353", id + positive4},
+		{"RFC 6762 5.5: direct to the far address over IPv6", v4, dns.TypeA, dns.ClassINET, any6, "[fd77:0:0:2::1]:5353", id + positive4},
 
-		// Section 6.7: a resolver that knows nothing of Multicast DNS.
-		{"legacy A", v4, dns.TypeA, dns.ClassINET, port4, group4,
+		// A resolver that knows nothing of Multicast DNS.
+		{"RFC 6762 6.7: legacy A", v4, dns.TypeA, dns.ClassINET, port4, group4,
 			id + "Q NAME A; AN NAME A 10 10.77.1.2; AR NAME NSEC 10 NAME A"},
-		{"legacy AAAA over IPv6", v6, dns.TypeAAAA, dns.ClassINET, port6, group6,
+		{"RFC 6762 6.7: legacy AAAA over IPv6", v6, dns.TypeAAAA, dns.ClassINET, port6, group6,
 			id + "Q NAME AAAA; AN NAME AAAA 10 fd77:0:0:1::2; AR NAME NSEC 10 NAME AAAA"},
-		{"legacy AAAA of an IPv4 name", v4, dns.TypeAAAA, dns.ClassINET, port4, group4,
+		{"RFC 6762 6.7: legacy AAAA of an IPv4 name", v4, dns.TypeAAAA, dns.ClassINET, port4, group4,
 			id + "Q NAME AAAA; AR NAME NSEC 10 NAME A"},
-		{"legacy, direct", v4, dns.TypeA, dns.ClassINET, port4, "10.77.1.1:5353",
+		{"RFC 6762 6.7: legacy, direct", v4, dns.TypeA, dns.ClassINET, port4, "10.77.1.1:5353",
 			id + "Q NAME A; AN NAME A 10 10.77.1.2; AR NAME NSEC 10 NAME A"},
 	} {
 		t.Run(tt.title, func(t *testing.T) {
@@ -102,6 +112,29 @@ func testAnswers(t *testing.T, n *network, g *gateway) {
 	}
 }
 
+// testLetterCase asks in capital letters, of a name in which there are some.
+func testLetterCase(t *testing.T, n *network, g *gateway) {
+	for _, tt := range []struct {
+		title, from, to string
+		want            func(name string) string
+	}{
+		{"to the group", any4, group4, func(string) string { return "id 0; " + positive4 }},
+		// The question is repeated as it was asked.
+		{"legacy", "10.77.1.2:0", group4, func(name string) string {
+			return strings.ReplaceAll("id 4242; Q NAME A; AN NAME A 10 10.77.1.2; AR NAME NSEC 10 NAME A", "NAME", dns.Fqdn(strings.ToUpper(name)))
+		}},
+	} {
+		t.Run(tt.title, func(t *testing.T) {
+			name := g.newName(t, n.a, n.a.v4)
+			a := newAsker(t, n.a, tt.from)
+			a.send(t, tt.to, question(strings.ToUpper(name), dns.TypeA, dns.ClassINET))
+			if got, want := a.next(t).describe(name), tt.want(name); got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+		})
+	}
+}
+
 // testLinkLocal asks the address that IPv6 answers to the group come from.
 func testLinkLocal(t *testing.T, n *network, g *gateway) {
 	a := newAsker(t, n.a, any6)
@@ -117,6 +150,16 @@ func testLinkLocal(t *testing.T, n *network, g *gateway) {
 		t.Errorf("answer from %s to %s, want one from %s to a link-local address", packet.from, packet.to, router)
 	}
 	checkAnswer(t, packet, name, "id 4242; "+positive6, packet.to)
+
+	// A host without any other address is on the link with that one.
+	own := slices.IndexFunc(a.own, netip.Addr.IsLinkLocalUnicast)
+	local := newAsker(t, n.a, netip.AddrPortFrom(a.own[own].WithZone("eth0"), 0).String())
+	for _, to := range []string{group6, router.String()} {
+		name := g.newName(t, n.a, n.a.v6)
+		local.send(t, to, question(name, dns.TypeAAAA, dns.ClassINET))
+		packet := local.next(t)
+		checkAnswer(t, packet, name, "id 4242; Q NAME AAAA; AN NAME AAAA 10 fd77:0:0:1::2; AR NAME NSEC 10 NAME AAAA", a.own[own])
+	}
 }
 
 // testLegacyDig asks by unicast. To the group dig of BIND 9.18 can ask no more: it connects its socket

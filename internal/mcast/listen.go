@@ -19,12 +19,20 @@ var (
 	Group6 = net.ParseIP("ff02::fb")
 )
 
-// Listen4 opens a socket on the port of Multicast DNS, bound to addr ("0.0.0.0", or the group: then
-// it hears nothing but the group). It hears the group on those interfaces only that it joins it on.
-func Listen4(addr string) (net.PacketConn, error) { return listen("udp4", addr) }
+// Listen4 opens a socket on the port of Multicast DNS. It hears the group on those interfaces only that it
+// joins it on, and a share of what comes to this host alone.
+func Listen4() (net.PacketConn, error) { return listen("udp4", "0.0.0.0") }
 
 // Listen6 is Listen4 for IPv6.
-func Listen6(addr string) (net.PacketConn, error) { return listen("udp6", addr) }
+func Listen6() (net.PacketConn, error) { return listen("udp6", "::") }
+
+// ListenGroup4 opens a socket on the port of Multicast DNS, bound to the group: it takes nothing that comes to
+// this host alone from those who wait for that. It hears the group once it has joined it on the interface.
+// Windows cannot bind so, and there it is as Listen4.
+func ListenGroup4(ifc *net.Interface) (net.PacketConn, error) { return listenGroup("udp4", ifc) }
+
+// ListenGroup6 is ListenGroup4 for IPv6.
+func ListenGroup6(ifc *net.Interface) (net.PacketConn, error) { return listenGroup("udp6", ifc) }
 
 func listen(network, addr string) (net.PacketConn, error) {
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
