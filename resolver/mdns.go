@@ -230,6 +230,15 @@ func (m *MDNS) handle(packet []byte, in arrival) {
 		return
 	}
 	from := netip.AddrPortFrom(peer.AddrPort().Addr().Unmap(), peer.AddrPort().Port())
+	switch m.resolver.look(packet) {
+	case broken:
+		m.resolver.malformed()
+		return
+	case notForUs: // but it may say what its sender knows
+		if !m.waiting.has(sender{in.link, from.Addr()}) {
+			return
+		}
+	}
 	c, ok := m.resolver.hear(packet, query{from: from, multicast: group, onLink: nets.Contain(from.Addr().WithZone(""))})
 	if !ok {
 		return

@@ -55,7 +55,11 @@ type call struct {
 func (r *Resolver) hear(packet []byte, q query) (c call, ok bool) {
 	m := &c.message
 	// Section 18: responses, other operations and errors are ignored in silence.
-	if m.Unpack(packet) != nil || m.Response || m.Opcode != dns.OpcodeQuery || m.Rcode != dns.RcodeSuccess {
+	if m.Unpack(packet) != nil {
+		r.malformed()
+		return c, false
+	}
+	if m.Response || m.Opcode != dns.OpcodeQuery || m.Rcode != dns.RcodeSuccess {
 		return c, false
 	}
 	legacy := q.from.Port() != mdnsPort // section 6.7
@@ -118,6 +122,8 @@ func (r *Resolver) hear(packet []byte, q query) (c call, ok bool) {
 	c.replies = unknown(c.replies, m.Answer)
 	return c, true
 }
+
+func (r *Resolver) malformed() { r.config.Metrics.Lookups(FrontMDNS, Malformed, nil, 1) }
 
 // unknown takes from replies, in place, what the asker says that it knows.
 func unknown(replies []reply, records []dns.RR) []reply {

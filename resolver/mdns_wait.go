@@ -78,6 +78,13 @@ func (w *waitingRoom) besideOthers(in arrival, replies []reply) {
 	})
 }
 
+// has reports whether answers wait for a sender.
+func (w *waitingRoom) has(s sender) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.senders[s] != nil
+}
+
 // hear takes a query that a sender sent to the group, and the answers that it calls for. If more packets are
 // to come, it keeps them until then and returns true. Answers that wait for this sender, and that the query
 // says are known, are not given any more; what another asked for waits, or does not, by itself.
