@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -17,14 +19,14 @@ import (
 	"github.com/pion/ice/v2"
 )
 
-// asAgent, in the environment, makes the test binary an agent: "controlling" or "controlled". The
-// sockets of an agent are opened on whatever thread comes, so it needs a process of its own to be kept
-// inside a namespace.
+// asAgent, in the environment, makes the test binary an agent, "controlling" or "controlled", with
+// candidates of one IP version, "udp4" or "udp6". The sockets of an agent are opened on whatever thread
+// comes, so it needs a process of its own to be kept inside a namespace.
 const asAgent = "CANDGW_E2E_AGENT"
 
 func TestMain(m *testing.M) {
-	if role := os.Getenv(asAgent); role != "" {
-		if err := beAgent(role, os.Stdin, os.Stdout); err != nil {
+	if role, network, ok := strings.Cut(os.Getenv(asAgent), " "); ok {
+		if err := beAgent(role, network, os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintf(os.Stderr, "%s agent: %v\n", role, err)
 			os.Exit(1)
 		}
@@ -48,11 +50,15 @@ type agentReport struct {
 
 // beAgent writes its description, reads the other agent's, connects, exchanges a message and writes a
 // report, each in one line of JSON. It stays until the input ends.
-func beAgent(role string, in io.Reader, out io.Writer) error {
+func beAgent(role, network string, in io.Reader, out io.Writer) error {
+	networkType := ice.NetworkTypeUDP4
+	if network == "udp6" {
+		networkType = ice.NetworkTypeUDP6
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience/2)
 	defer cancel()
 	agent, err := ice.NewAgent(&ice.AgentConfig{
-		NetworkTypes:     []ice.NetworkType{ice.NetworkTypeUDP4}, // this pion looks up no IPv6 address
+		NetworkTypes:     []ice.NetworkType{networkType},
 		CandidateTypes:   []ice.CandidateType{ice.CandidateTypeHost},
 		MulticastDNSMode: ice.MulticastDNSModeQueryOnly,
 	})
@@ -153,30 +159,52 @@ func connectAgent(ctx context.Context, agent *ice.Agent, role string, other agen
 	return r, nil
 }
 
-// TestPionAgents connects two agents of a library that many servers and native endpoints use.
+// TestPionAgents connects two agents of a library that many servers and native endpoints use. It looks
+// up names over IPv4 alone, and IPv4 addresses alone, so IPv6 needs names that are decrypted for it.
 func TestPionAgents(t *testing.T) {
 	require(t)
 	n := newNetwork(t)
 	g := startGateway(t, n.router)
-	a, b := startAgent(t, n.a, "controlling"), startAgent(t, n.b, "controlled")
 
-	// One goes through the gateway in a whole description, the other one candidate at a time.
-	fromA := g.concealAgent(t, a, true)
-	fromB := g.concealAgent(t, b, false)
+	t.Run("names", func(t *testing.T) {
+		a, b := startAgent(t, n.a, "controlling udp4"), startAgent(t, n.b, "controlled udp4")
+		// One goes through the gateway in a whole description, the other one candidate at a time.
+		fromA, fromB := g.concealAgent(t, a, true), g.concealAgent(t, b, false)
+		connectAgents(t, a, b, fromA, fromB)
+		a.check(t, n.b.v4, names(fromB.Candidates))
+		b.check(t, n.a.v4, names(fromA.Candidates))
+	})
+	t.Run("decrypted names", func(t *testing.T) {
+		a, b := startAgent(t, n.a, "controlling udp6"), startAgent(t, n.b, "controlled udp6")
+		fromA, fromB := g.concealAgent(t, a, true), g.concealAgent(t, b, true)
+		connectAgents(t, a, b, g.decryptFor(t, n.b, fromA), g.decryptFor(t, n.a, fromB))
+		a.check(t, n.b.v6, []string{n.b.v6.String()})
+		b.check(t, n.a.v6, []string{n.a.v6.String()})
+	})
+}
+
+// connectAgents tells each agent what it gets of the other, and reads what came of it.
+func connectAgents(t *testing.T, a, b *agentProcess, fromA, fromB agentDescription) {
+	t.Helper()
 	a.write(t, fromB)
 	b.write(t, fromA)
-
-	var reportA, reportB agentReport
-	a.read(t, &reportA)
-	b.read(t, &reportB)
-	a.check(t, reportA, "from the controlled agent", fromB, n.b)
-	b.check(t, reportB, "from the controlling agent", fromA, n.a)
+	a.read(t, &a.report)
+	b.read(t, &b.report)
+	for _, tt := range []struct {
+		agent *agentProcess
+		want  string
+	}{{a, "from the controlled agent"}, {b, "from the controlling agent"}} {
+		if got := tt.agent.report.Received; got != tt.want {
+			t.Errorf("%s received %q, want %q", tt.agent.namespace, got, tt.want)
+		}
+	}
 }
 
 // agentProcess is an agent inside a host's namespace.
 type agentProcess struct {
 	host
 	description agentDescription
+	report      agentReport
 	lines       *bufio.Reader
 	input       *os.File
 }
@@ -220,16 +248,13 @@ func (a *agentProcess) write(t *testing.T, value any) {
 	}
 }
 
-// check checks that an agent reached the other one under names that candgw made.
-func (a *agentProcess) check(t *testing.T, got agentReport, message string, other agentDescription, peer host) {
+// check checks that an agent reached an address, and what the candidates are that it was given.
+func (a *agentProcess) check(t *testing.T, peer netip.Addr, want []string) {
 	t.Helper()
-	if got.Received != message {
-		t.Errorf("%s received %q, want %q", a.namespace, got.Received, message)
+	got := a.report
+	if selected, err := netip.ParseAddrPort(got.Selected); err != nil || selected.Addr() != peer {
+		t.Errorf("%s is connected to %s, want %s", a.namespace, got.Selected, peer)
 	}
-	if host, _, ok := strings.Cut(got.Selected, ":"); !ok || host != peer.v4.String() {
-		t.Errorf("%s is connected to %s, want %s", a.namespace, got.Selected, peer.v4)
-	}
-	want := names(other.Candidates)
 	slices.Sort(want)
 	slices.Sort(got.Remote)
 	if !slices.Equal(got.Remote, want) {
@@ -241,17 +266,12 @@ func (a *agentProcess) check(t *testing.T, got agentReport, message string, othe
 func (g *gateway) concealAgent(t *testing.T, a *agentProcess, whole bool) agentDescription {
 	t.Helper()
 	own := a.description
-	sdp := "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n" +
-		"m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\n" +
-		"a=ice-ufrag:" + own.Ufrag + "\r\na=ice-pwd:" + own.Pwd + "\r\n"
 	concealed := agentDescription{Ufrag: own.Ufrag, Pwd: own.Pwd}
 	if whole {
-		for _, candidate := range own.Candidates {
-			sdp += "a=" + candidate + "\r\n"
-		}
-		concealed.Candidates = candidateLines(g.encryptDescription(t, a.host, sdp))
+		concealed.Candidates = candidateLines(g.encryptDescription(t, a.host, own.sdp()))
 	} else {
-		g.encryptDescription(t, a.host, sdp) // which makes the password known
+		// This makes the password known.
+		g.encryptDescription(t, a.host, agentDescription{Ufrag: own.Ufrag, Pwd: own.Pwd}.sdp())
 		for _, candidate := range own.Candidates {
 			init, err := json.Marshal(map[string]any{
 				"candidate": candidate, "sdpMid": "0", "sdpMLineIndex": 0, "usernameFragment": own.Ufrag,
@@ -275,4 +295,31 @@ func (g *gateway) concealAgent(t *testing.T, a *agentProcess, whole bool) agentD
 		}
 	}
 	return concealed
+}
+
+// sdp returns the description as a web application would send it.
+func (d agentDescription) sdp() string {
+	text := "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n" +
+		"m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\n" +
+		"a=ice-ufrag:" + d.Ufrag + "\r\na=ice-pwd:" + d.Pwd + "\r\n"
+	for _, candidate := range d.Candidates {
+		text += "a=" + candidate + "\r\n"
+	}
+	return text
+}
+
+// decryptFor has the gateway put addresses in place of names, for a host that resolves none.
+func (g *gateway) decryptFor(t *testing.T, to host, d agentDescription) agentDescription {
+	t.Helper()
+	response, err := g.http.Post(g.api+"/v1/decrypt?client="+to.v4.String(), "application/sdp", strings.NewReader(d.sdp()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("decrypting: %v, status %s:\n%s", err, response.Status, body)
+	}
+	d.Candidates = candidateLines(string(body))
+	return d
 }

@@ -7,7 +7,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -34,19 +33,15 @@ func require(t *testing.T, programs ...string) {
 // pair is two browsers, each with the test's page open, on the hosts of a network.
 type pair struct {
 	*network
-	pageA, pageB *page
+	pageA, pageB page
 }
 
-func newPair(t *testing.T) *pair {
+func newPair(t *testing.T, startA, startB startBrowser) *pair {
 	t.Helper()
 	n := newNetwork(t)
 	port := servePage(t, n.router)
-	browserA, browserB := startBrowser(t, n.a.namespace), startBrowser(t, n.b.namespace)
-	return &pair{
-		network: n,
-		pageA:   openPeerPage(t, browserA, fmt.Sprintf("http://%s:%d", n.a.router, port)),
-		pageB:   openPeerPage(t, browserB, fmt.Sprintf("http://%s:%d", n.b.router, port)),
-	}
+	browserA, browserB := startA(t, n.a.namespace), startB(t, n.b.namespace)
+	return &pair{network: n, pageA: openPeerPage(t, browserA, n.a, port), pageB: openPeerPage(t, browserB, n.b, port)}
 }
 
 // peers makes a fresh peer connection in both browsers.
@@ -57,25 +52,12 @@ func (p *pair) peers(t *testing.T) (a, b *peer) {
 
 func TestChromiumPair(t *testing.T) {
 	require(t)
-	p := newPair(t)
+	p := newPair(t, startChromium, startChromium)
 
 	t.Run("without candgw", func(t *testing.T) {
 		a, b := p.peers(t)
-		a.offer(t)
-		offer := a.gathered(t)
-		checkHidden(t, candidateLines(offer), p.network)
-		b.answer(t, offer)
-		a.accept(t, b.gathered(t))
-
-		if a.opens(t, 6*time.Second) || b.opens(t, 0) {
-			t.Error("data channel opened without candgw")
-		}
-		for _, peer := range []*peer{a, b} {
-			states := peer.connectionStates(t)
-			if slices.Contains(states, "connected") || slices.Contains(states, "completed") {
-				t.Errorf("%s went through the states %q, want no connection", peer.host.namespace, states)
-			}
-		}
+		signal(t, p.network, a, b)
+		checkNotConnected(t, a, b)
 	})
 
 	g := startGateway(t, p.router)
@@ -112,7 +94,7 @@ func TestChromiumPair(t *testing.T) {
 
 func TestTrickleChromiumPair(t *testing.T) {
 	require(t)
-	p := newPair(t)
+	p := newPair(t, startChromium, startChromium)
 	g := startGateway(t, p.router)
 
 	a, b := p.peers(t)
@@ -124,6 +106,75 @@ func TestTrickleChromiumPair(t *testing.T) {
 
 	checkConnected(t, a, b)
 	t.Logf("data channel open %v after the answer", a.timeToOpen(t))
+}
+
+// TestFirefox connects Firefox to Firefox and to Chromium.
+func TestFirefox(t *testing.T) {
+	require(t)
+	n := newNetwork(t)
+	port := servePage(t, n.router)
+	one := startFirefox(t, n.a.namespace)
+	// On host B two browsers share the port of Multicast DNS.
+	other, chromium := startFirefox(t, n.b.namespace), startChromium(t, n.b.namespace)
+	alike := &pair{n, openPeerPage(t, one, n.a, port), openPeerPage(t, other, n.b, port)}
+	mixed := &pair{n, openPeerPage(t, one, n.a, port), openPeerPage(t, chromium, n.b, port)}
+
+	t.Run("without candgw", func(t *testing.T) {
+		a, b := alike.peers(t)
+		c, d := mixed.peers(t)
+		signal(t, n, a, b)
+		signal(t, n, c, d)
+		checkNotConnected(t, a, b, c, d)
+	})
+
+	g := startGateway(t, n.router)
+
+	t.Run("Firefox and Firefox", func(t *testing.T) { g.testFirefoxOffer(t, alike) })
+	t.Run("Firefox and Chromium", func(t *testing.T) { g.testFirefoxOffer(t, mixed) })
+	t.Run("Chromium and Firefox", func(t *testing.T) {
+		b, a := mixed.peers(t)
+		a.offer(t)
+		b.answer(t, g.conceal(t, n, a))
+		a.accept(t, g.conceal(t, n, b))
+
+		checkConnected(t, a, b)
+		t.Logf("data channel open %v after the answer", a.timeToOpen(t))
+	})
+	t.Run("trickle", func(t *testing.T) {
+		a, b := alike.peers(t)
+		answer := b.answer(t, g.encryptDescription(t, a.host, a.offer(t)))
+		a.accept(t, g.encryptDescription(t, b.host, answer))
+		g.trickle(t, n, a, b)
+		g.trickle(t, n, b, a)
+
+		checkConnected(t, a, b)
+		t.Logf("data channel open %v after the answer", a.timeToOpen(t))
+	})
+}
+
+// testFirefoxOffer has A, which is Firefox, send a complete offer. Firefox does not answer for the names
+// in it before it has an answer, so the offer keeps them, and A connects by the names of the answer.
+func (g *gateway) testFirefoxOffer(t *testing.T, p *pair) {
+	a, b := p.peers(t)
+	a.offer(t)
+	offer := g.encryptDescription(t, a.host, a.gathered(t))
+	checkHidden(t, candidateLines(offer), p.network)
+	b.answer(t, offer)
+	a.accept(t, g.conceal(t, p.network, b))
+
+	checkConnected(t, a, b)
+	t.Logf("data channel open %v after the answer", a.timeToOpen(t))
+	g.conceal(t, p.network, a) // now that A answers
+}
+
+// signal passes the complete descriptions of two peers to each other as they are.
+func signal(t *testing.T, n *network, offerer, answerer *peer) {
+	t.Helper()
+	offerer.offer(t)
+	offer := offerer.gathered(t)
+	checkHidden(t, candidateLines(offer), n)
+	answerer.answer(t, offer)
+	offerer.accept(t, answerer.gathered(t))
 }
 
 // conceal returns the complete description of a peer, encrypted, after checking that it hides what

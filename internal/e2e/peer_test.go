@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,17 +37,22 @@ func servePage(t *testing.T, ns namespace) (port int) {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-// openPeerPage opens the page served at url, once the browser makes names for host candidates.
+// openPeerPage opens the page that the router serves at a port, once the browser makes names for host
+// candidates.
 // Chromium's network service learns of the interfaces a moment after its start. A page that gathers
 // before that never gets a name, but the next page does.
-func openPeerPage(t *testing.T, b *browser, url string) *page {
+func openPeerPage(t *testing.T, b browser, h host, port int) page {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	url := fmt.Sprintf("http://%s:%d", h.router, port)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
-	for {
-		p := b.openPage(t, url)
+	for limit := time.Second; ; limit *= 2 { // on a busy machine a page takes longer
+		p, err := b.openPage(ctx, url)
+		if err != nil {
+			t.Fatalf("opening %s: %v", url, err)
+		}
 		var gathers bool
-		if err := p.evaluate(ctx, "Peer.gathers(1000)", &gathers); err != nil {
+		if err := p.evaluate(ctx, fmt.Sprintf("Peer.gathers(%d)", limit.Milliseconds()), &gathers); err != nil {
 			t.Fatalf("gathering candidates: %v", err)
 		}
 		if gathers {
@@ -57,12 +63,12 @@ func openPeerPage(t *testing.T, b *browser, url string) *page {
 
 // peer is the one peer connection of a page.
 type peer struct {
-	*page
+	page
 	host host
 }
 
 // newPeer makes a peer connection that lasts until the subtest ends.
-func newPeer(t *testing.T, p *page, h host) *peer {
+func newPeer(t *testing.T, p page, h host) *peer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -175,6 +181,24 @@ func checkConnected(t *testing.T, a, b *peer) {
 	for _, p := range []*peer{a, b} {
 		checkSelectedPair(t, p)
 		checkExposure(t, p, a.host, b.host)
+	}
+}
+
+// checkNotConnected checks that peers have no connection and get none for longer than browsers try.
+func checkNotConnected(t *testing.T, peers ...*peer) {
+	t.Helper()
+	limit := 6 * time.Second
+	for _, p := range peers {
+		if p.opens(t, limit) {
+			t.Errorf("data channel in %s opened without candgw", p.host.namespace)
+		}
+		limit = 0 // the first has waited for all
+	}
+	for _, p := range peers {
+		states := p.connectionStates(t)
+		if slices.Contains(states, "connected") || slices.Contains(states, "completed") {
+			t.Errorf("%s went through the states %q, want no connection", p.host.namespace, states)
+		}
 	}
 }
 
