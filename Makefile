@@ -2,11 +2,11 @@
 
 GO ?= go
 
-.PHONY: check setup lint vuln test e2e fuzz bench
+.PHONY: check setup lint vuln test e2e fuzz bench bench-dns
 
 check: setup lint test e2e vuln
 
-# The programs that the tests use: a real browser, dig, Avahi, network namespaces.
+# The programs that the tests use: real browsers, resolvers and responders, network namespaces.
 setup:
 	scripts/setup.sh
 
@@ -25,7 +25,7 @@ test:
 
 # Browsers and other peers on networks of their own; wants root, for network namespaces.
 e2e:
-	scripts/as-root.sh env CANDGW_E2E=1 $(GO) test -count=1 -v ./internal/e2e
+	scripts/as-root.sh env CANDGW_E2E=1 $(GO) test -count=1 -timeout 40m -v ./internal/e2e
 
 # Each fuzz target for FUZZTIME; the seeds alone run with every test.
 FUZZTIME ?= 30s
@@ -34,3 +34,7 @@ fuzz:
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./cipher ./gateway ./policy ./resolver
+
+# candgw beside Knot DNS, NSD, Unbound, CoreDNS and others: bench/README.md. Wants two idle cores and some ten minutes.
+bench-dns:
+	$(GO) run ./bench

@@ -29,6 +29,7 @@ type bench struct {
 	only, modes, keyed list
 	programs           programs
 	serverCPU, loadCPU int
+	sockets            int
 	nice               int
 	ipv6               bool
 
@@ -72,6 +73,7 @@ func main() {
 	flag.Var(&b.programs, "candgw", "builds of candgw to compare, as `NAME=PATH,…` (default: this checkout's)")
 	flag.IntVar(&b.serverCPU, "server-cpu", 0, "core of the servers")
 	flag.IntVar(&b.loadCPU, "load-cpu", 1, "core of the load")
+	flag.IntVar(&b.sockets, "sockets", 8, "sockets that the load asks from, with 128 queries in all")
 	flag.IntVar(&b.nice, "nice", 0, "priority of servers and load, less than 0 for root alone: for a machine that does other things too")
 	flag.BoolVar(&b.ipv6, "ipv6", false, "names of IPv6 addresses, asked for by AAAA")
 	flag.Parse()

@@ -27,7 +27,7 @@ type result struct {
 
 // load runs the load client against a server. That answers are wrong is no error.
 func (b *bench) load(s *server, arguments ...string) (r result, err error) {
-	command := append([]string{"-c", strconv.Itoa(b.loadCPU), b.path("load")}, arguments...)
+	command := append([]string{"-c", strconv.Itoa(b.loadCPU), b.path("load"), "-c", strconv.Itoa(b.sockets)}, arguments...)
 	cmd := exec.CommandContext(b.ctx, "taskset", append(command, strconv.Itoa(s.port), s.names)...)
 	out, err := cmd.Output()
 	var exit *exec.ExitError

@@ -495,3 +495,29 @@ func TestOpenAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// A name is equal to itself whatever its opener has read before.
+func TestOpenerName(t *testing.T) {
+	var names []Name
+	for _, suite := range Suites() {
+		k, err := GenerateKey(suite)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range []string{"10.1.2.3", "2001:db8::1"} {
+			n, err := k.Encrypt(netip.MustParseAddr(a), "a-password-of-22-letters", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			names = append(names, n)
+		}
+	}
+	for _, before := range names {
+		for _, n := range names {
+			var o Opener
+			if !ReadName(&o, before.String()) || !ReadName(&o, n.String()) || o.Name() != n {
+				t.Errorf("%v after %v: got %v", n, before, o.Name())
+			}
+		}
+	}
+}

@@ -27,8 +27,12 @@ func ReadName[T string | []byte](o *Opener, s T) bool {
 	return true
 }
 
-// Name returns the name that o was given last.
-func (o *Opener) Name() Name { return o.name }
+// Name returns the name that o was given last; it equals what [ParseName] returns.
+func (o *Opener) Name() Name {
+	n := o.name
+	clear(n.octets[n.n:]) // a longer name that was read before it
+	return n
+}
 
 // Open tries k on the name; it returns what [Key.Open] does.
 func (o *Opener) Open(k *Key, pwd string) (netip.Addr, error) {

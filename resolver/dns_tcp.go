@@ -20,7 +20,8 @@ const (
 	maxStreams = 512
 	// maxStreamsOfHost bounds those of one host, so that it cannot take them all.
 	maxStreamsOfHost = 64
-	// maxStreamQueries is how many queries one connection may bring. Then the next in line gets its place.
+	// maxStreamQueries is how many queries one connection may bring while places are scarce. Then the next in
+	// line gets its place.
 	maxStreamQueries = 10_000
 	// maxStreamQuery is how much of a query over a connection is read; a longer one is the last.
 	maxStreamQuery = 4096
@@ -32,8 +33,7 @@ const (
 
 // streamTimes are how long the other end of a connection may take.
 type streamTimes struct {
-	// idle is the time to the next query, or, while more than half of the connections are in use, busy:
-	// RFC 7766, section 6.2.3.
+	// idle is the time to the next query, or, while places are scarce, busy: RFC 7766, section 6.2.3.
 	idle, busy time.Duration
 	query      time.Duration // from the first octet of a query to the last
 	write      time.Duration // to take replies
@@ -131,9 +131,12 @@ func fromOf(conn net.Conn) netip.Addr {
 	return conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
 }
 
+// scarce reports whether more than half of the places for connections are taken.
+func (s *streamServer) scarce() bool { return len(s.slots) > cap(s.slots)/2 }
+
 // idle returns how long a connection may be idle now.
 func (s *streamServer) idle() time.Duration {
-	if len(s.slots) > cap(s.slots)/2 {
+	if s.scarce() {
 		return s.times.busy
 	}
 	return s.times.idle
@@ -190,7 +193,7 @@ type stream struct {
 // order, which RFC 7766 allows in section 6.2.1.1, would gain nothing. An error is of the connection; nil
 // says that this end has enough.
 func (c *stream) answerAll() error {
-	for range maxStreamQueries {
+	for answered := 0; answered < maxStreamQueries || !c.server.scarce(); answered++ {
 		query, whole, err := c.next()
 		if err != nil {
 			return err

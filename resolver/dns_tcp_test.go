@@ -213,12 +213,24 @@ func TestStreamEndsAfter(t *testing.T) {
 	}
 }
 
+// A connection that brings many queries makes room for others, where there is need of it.
 func TestStreamQueriesAreBounded(t *testing.T) {
-	s := serveDNS(t, newZonedWorld(t))
-	conn := s.dial(t, "tcp")
-	queries := framed(t, s.name(t, cipher.AESUUID, addr4).String()+".local.", dns.TypeA, maxStreamQueries+10)
-	go conn.Conn.Write(queries)
-	checkInOrder(t, conn, maxStreamQueries, true)
+	for _, tt := range []struct {
+		name  string
+		slots int
+		want  int // replies
+	}{{"places are scarce", 1, maxStreamQueries}, {"there are places", 8, maxStreamQueries + 10}} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := serveDNS(t, newZonedWorld(t), func(d *DNS) { d.tcp.slots = make(chan struct{}, tt.slots) })
+			conn := s.dial(t, "tcp")
+			queries := framed(t, s.name(t, cipher.AESUUID, addr4).String()+".local.", dns.TypeA, maxStreamQueries+10)
+			go func() {
+				conn.Conn.Write(queries)
+				conn.Conn.(*net.TCPConn).CloseWrite()
+			}()
+			checkInOrder(t, conn, tt.want, true)
+		})
+	}
 }
 
 // One host takes no more than its part of the connections.

@@ -75,7 +75,6 @@ func (l *limiter) allow(asker netip.Addr, rate, burst int, now time.Time) bool {
 	n := hash % uint64(len(l.sets))
 	lock := &l.locks[n%limitLocks]
 	lock.Lock()
-	defer lock.Unlock()
 	at := lock.forward(now.Sub(l.start))
 	full := l.sets[n].find(hash)
 	owed := min(max(*full-at, 0), most)
@@ -84,6 +83,7 @@ func (l *limiter) allow(asker netip.Addr, rate, burst int, now time.Time) bool {
 		owed += interval
 	}
 	*full = at + owed
+	lock.Unlock()
 	return ok
 }
 

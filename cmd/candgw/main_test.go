@@ -37,17 +37,19 @@ func TestScripts(t *testing.T) {
 				"CANDGW_DATA_DIR="+filepath.Join(e.WorkDir, "data"),
 				"GORACE=atexit_sleep_ms=0", // a program under the race detector ends a second late otherwise
 				"SDP="+sdp, "EXAMPLES="+examples,
-				"API="+freeAddr(t), "DNS="+freeAddr(t))
+				"API="+freeAddr(t), "DNS="+freeAddr(t), "DOT="+freeAddr(t))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"resolves": resolves,
-			"http":     httpRequest,
-			"exits":    exits,
-			"polls":    polls,
-			"dns":      lookUp,
-			"ids":      keyID(false),
-			"waits":    keyID(true),
+			"resolves":    resolves,
+			"http":        httpRequest,
+			"exits":       exits,
+			"polls":       polls,
+			"dns":         lookUp,
+			"asks":        asks,
+			"certificate": certificate,
+			"ids":         keyID(false),
+			"waits":       keyID(true),
 		},
 	})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -50,7 +51,9 @@ type server struct {
 	gateway *gateway.Gateway
 	api     net.Listener
 	handler atomic.Pointer[http.Handler]
-	zones   []string
+	zones   []resolver.Zone
+
+	certificate atomic.Pointer[tls.Certificate] // of DNS over TLS
 
 	// config is what is in use. It belongs to the goroutine that reloads, once serve runs.
 	config     *config.Config
@@ -149,10 +152,8 @@ func (a *app) serveFlags(fs *flag.FlagSet) (merge func(*config.Config) error) {
 				c.AllowEnv = allowEnv
 			}
 		})
-		for _, z := range c.DNS.Zones {
-			if err := resolver.CheckZone(z); err != nil {
-				return usageError("--zone: %w", err)
-			}
+		if err := resolver.CheckZones(zonesOf(c.DNS)); err != nil {
+			return usageError("--zone: %w", err)
 		}
 		if _, _, err := net.SplitHostPort(c.API.Listen); err != nil {
 			return usageError("--api: %w", err)
@@ -212,18 +213,14 @@ func (s *server) loaded(r *keyring.Ring) {
 // open opens every socket and puts the parts together.
 func (s *server) open() error {
 	c := s.config
-	s.zones = c.DNS.Zones
+	s.zones = zonesOf(c.DNS)
 	if err := s.openPolicies(c); err != nil {
 		return err
 	}
 	s.rotate.Store(c.Rotate)
 	opened := func(k *cipher.Key) { s.used.Opened(k, time.Now()) }
 	set := func() *policy.Set { return s.policies.Load().set() }
-	var zones []resolver.Zone
-	for _, z := range s.zones {
-		zones = append(zones, resolver.Zone{Name: z})
-	}
-	res, err := resolver.New(resolver.Config{Ring: s.live.Load, Policy: set, Zones: zones, Metrics: s.metrics, Opened: opened})
+	res, err := resolver.New(resolver.Config{Ring: s.live.Load, Policy: set, Zones: s.zones, Metrics: s.metrics, Opened: opened})
 	if err != nil {
 		return err
 	}
@@ -237,6 +234,9 @@ func (s *server) open() error {
 	}
 	if s.dns, err = resolver.ListenDNS(res, c.DNS.Listen); err != nil {
 		return fmt.Errorf("--dns: %w", err)
+	}
+	if err := s.openTLS(c.DNS.TLS); err != nil {
+		return err
 	}
 	s.gateway = gateway.New(config)
 	token, err := readToken(c.API.TokenFile)
@@ -347,13 +347,17 @@ func (a *app) printHelp(s *server) {
 			mdns = "on " + strings.Join(names, ", ")
 		}
 	}
+	overTLS := ""
+	if addr := s.dns.TLSAddr(); addr != nil {
+		overTLS = fmt.Sprintf(", and over TLS on %s", addr)
+	}
 	host, port, _ := net.SplitHostPort(s.dns.Addr().String())
-	fmt.Fprintf(a.stdout, tryIt, s.api.Addr(), s.dns.Addr(), mdns, s.api.Addr(), host, port)
+	fmt.Fprintf(a.stdout, tryIt, s.api.Addr(), s.dns.Addr(), overTLS, mdns, s.api.Addr(), host, port)
 }
 
 const tryIt = `candgw serves
   the API      on http://%s
-  DNS          on %s
+  DNS          on %s%s
   Multicast DNS %s
 
 Try it, in another terminal. Encrypt the one candidate of a sample offer:

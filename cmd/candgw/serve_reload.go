@@ -11,6 +11,7 @@ import (
 
 	"github.com/candgw/candgw/internal/config"
 	"github.com/candgw/candgw/policy"
+	"github.com/candgw/candgw/resolver"
 )
 
 // followConfig reads the configuration anew on SIGHUP, and has the policies looked at.
@@ -52,6 +53,10 @@ func (s *server) reloadConfig() error {
 	if err != nil {
 		return err
 	}
+	certificate, err := readCertificate(next.DNS.TLS)
+	if err != nil {
+		return err
+	}
 	if next.PolicyDir != s.config.PolicyDir || next.AllowEnv != s.config.AllowEnv {
 		if err := s.openPolicies(next); err != nil {
 			return err
@@ -62,6 +67,7 @@ func (s *server) reloadConfig() error {
 		}
 	}
 	s.useToken(token)
+	s.useCertificate(certificate)
 	s.rotate.Store(next.Rotate)
 	s.logTo.use(next.Log)
 	s.config = next
@@ -122,7 +128,7 @@ func (s *server) policiesLoaded(set *policy.Set) {
 		s.log.Warn("a policy looks mistaken; 'candgw policy check' says more", "place", w.Place(), "summary", w.Summary)
 	}
 	for _, suffix := range set.Suffixes() {
-		if !slices.ContainsFunc(s.zones, func(z string) bool { return strings.EqualFold(strings.Trim(z, "."), suffix) }) {
+		if !slices.ContainsFunc(s.zones, func(z resolver.Zone) bool { return strings.EqualFold(strings.Trim(z.Name, "."), suffix) }) {
 			s.log.Warn("policies write names that this node does not answer for: add the suffix to its zones", "suffix", suffix)
 		}
 	}

@@ -4,7 +4,7 @@ import "slices"
 
 // Changes returns the names of what differs in another configuration, as HCL has them and in the order
 // of docs/config.md: what serve can take into use while it runs, and what it cannot. A block rotate that
-// comes or goes is "rotate".
+// comes or goes is "rotate", and so for dns.tls.
 func (c *Config) Changes(next *Config) (atRuntime, needsRestart []string) {
 	running := func(name string, changed bool) {
 		if changed {
@@ -21,6 +21,15 @@ func (c *Config) Changes(next *Config) (atRuntime, needsRestart []string) {
 	running("allow_env", c.AllowEnv != next.AllowEnv)
 	restart("dns.listen", c.DNS.Listen != next.DNS.Listen)
 	restart("dns.zones", !slices.Equal(c.DNS.Zones, next.DNS.Zones))
+	restart("dns.zone", !slices.EqualFunc(c.DNS.Delegated, next.DNS.Delegated, func(a, b Zone) bool {
+		return a.Name == b.Name && slices.Equal(a.Nameservers, b.Nameservers)
+	}))
+	restart("dns.tls", (c.DNS.TLS == nil) != (next.DNS.TLS == nil))
+	if was, is := c.DNS.TLS, next.DNS.TLS; was != nil && is != nil {
+		restart("dns.tls.listen", was.Listen != is.Listen)
+		running("dns.tls.certificate_file", was.CertificateFile != is.CertificateFile)
+		running("dns.tls.key_file", was.KeyFile != is.KeyFile)
+	}
 	restart("mdns.enabled", c.MDNS.Enabled != next.MDNS.Enabled)
 	restart("mdns.interfaces", !slices.Equal(c.MDNS.Interfaces, next.MDNS.Interfaces))
 	restart("api.listen", c.API.Listen != next.API.Listen)
@@ -54,6 +63,16 @@ func (c *Config) takesToken(next *Config) bool {
 func (c *Config) Reloaded(next *Config) *Config {
 	out := *c
 	out.DNS.Zones, out.MDNS.Interfaces = slices.Clone(c.DNS.Zones), slices.Clone(c.MDNS.Interfaces)
+	out.DNS.Delegated = slices.Clone(c.DNS.Delegated)
+	for i, z := range out.DNS.Delegated {
+		out.DNS.Delegated[i].Nameservers = slices.Clone(z.Nameservers)
+	}
+	if was, is := c.DNS.TLS, next.DNS.TLS; was != nil {
+		out.DNS.TLS = &TLS{was.Listen, was.CertificateFile, was.KeyFile}
+		if is != nil {
+			out.DNS.TLS.CertificateFile, out.DNS.TLS.KeyFile = is.CertificateFile, is.KeyFile
+		}
+	}
 	out.PolicyDir, out.AllowEnv, out.Log = next.PolicyDir, next.AllowEnv, next.Log
 	if c.takesToken(next) {
 		out.API.TokenFile = next.API.TokenFile

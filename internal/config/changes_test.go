@@ -19,6 +19,14 @@ func TestChanges(t *testing.T) {
 		{func(c *Config) { c.AllowEnv = false }, "allow_env", ""},
 		{func(c *Config) { c.DNS.Listen = ":1" }, "", "dns.listen"},
 		{func(c *Config) { c.DNS.Zones = []string{"local"} }, "", "dns.zones"},
+		{func(c *Config) { c.DNS.Delegated = nil }, "", "dns.zone"},
+		{func(c *Config) { c.DNS.Delegated[0].Nameservers[1] = "ns.example" }, "", "dns.zone"},
+		{func(c *Config) { c.DNS.Delegated[0].Name = "b.example" }, "", "dns.zone"},
+		{func(c *Config) { c.DNS.TLS = nil }, "", "dns.tls"},
+		{func(c *Config) { c.DNS.TLS.Listen = ":1" }, "", "dns.tls.listen"},
+		{func(c *Config) { c.DNS.TLS.CertificateFile = "/x" }, "dns.tls.certificate_file", ""},
+		{func(c *Config) { c.DNS.TLS.KeyFile = "/x" }, "dns.tls.key_file", ""},
+		{func(c *Config) { *c.DNS.TLS = TLS{":1", "/x", "/y"} }, "dns.tls.certificate_file dns.tls.key_file", "dns.tls.listen"},
 		{func(c *Config) { c.MDNS = MDNS{} }, "", "mdns.enabled mdns.interfaces"},
 		{func(c *Config) { c.MDNS.Interfaces = nil }, "", "mdns.interfaces"},
 		{func(c *Config) { c.API.Listen = ":1" }, "", "api.listen"},
@@ -33,7 +41,7 @@ func TestChanges(t *testing.T) {
 		{func(c *Config) { c.Log.Format = Text }, "log.format", ""},
 		{func(c *Config) { *c = *Defaults() },
 			"policy_dir allow_env rotate log.level log.format",
-			"data_dir dns.listen dns.zones mdns.interfaces api.listen api.token_file keyring.passphrase_file"},
+			"data_dir dns.listen dns.zones dns.zone dns.tls mdns.interfaces api.listen api.token_file keyring.passphrase_file"},
 	} {
 		next := full()
 		tt.change(next)

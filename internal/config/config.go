@@ -36,8 +36,29 @@ type DNS struct {
 	// Listen is host and port, for UDP and TCP. The host is an IP address, a name, or "" for every
 	// address; port 0 is any that is free.
 	Listen string
-	// Zones are what names stand under, as written; there is at least one.
+	// Zones are what names stand under and other servers forward, as written.
 	Zones []string
+	// Delegated are the zones that have name servers. No zone is there twice, in Zones or here, and there is
+	// at least one.
+	Delegated []Zone
+	// TLS is nil without DNS over TLS.
+	TLS *TLS
+}
+
+// Zone is a block zone in the block dns.
+type Zone struct {
+	Name string
+	// Nameservers are names of hosts, which are in no zone of [DNS]; there is at least one.
+	Nameservers []string
+}
+
+// TLS is the block tls in the block dns.
+type TLS struct {
+	// Listen is host and port, as for [DNS].
+	Listen string
+	// CertificateFile and KeyFile name files in PEM: the certificate with those that lead up to the root, and
+	// its private key.
+	CertificateFile, KeyFile string
 }
 
 // MDNS is the block mdns.

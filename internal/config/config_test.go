@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"github.com/candgw/candgw/cipher"
 	"github.com/candgw/candgw/policy"
 	"github.com/candgw/candgw/resolver"
@@ -24,7 +26,11 @@ func parse(text string) (*Config, error) {
 func full() *Config {
 	return &Config{
 		DataDir: "/var/lib/candgw", PolicyDir: "/etc/candgw/policies", AllowEnv: true,
-		DNS:     DNS{Listen: "[::1]:53", Zones: []string{"local", "ice.corp.example"}},
+		DNS: DNS{
+			Listen: "[::1]:53", Zones: []string{"local", "ice.corp.example"},
+			Delegated: []Zone{{"rtc.corp.example", []string{"candgw1.corp.example", "candgw2.corp.example"}}},
+			TLS:       &TLS{":853", "/etc/candgw/tls.crt", "/etc/candgw/tls.key"},
+		},
 		MDNS:    MDNS{Enabled: true, Interfaces: []string{"eth0", "eth1"}},
 		API:     API{Listen: "0.0.0.0:8480", TokenFile: "/etc/candgw/token"},
 		Keyring: Keyring{PassphraseFile: "/run/credentials/passphrase"},
@@ -74,6 +80,15 @@ func TestAttributes(t *testing.T) {
 		{`dns { listen = "[fe80::1%eth0]:0" }`, func(c *Config) { c.DNS.Listen = "[fe80::1%eth0]:0" }},
 		{`dns { listen = "node-1.corp.example:53" }`, func(c *Config) { c.DNS.Listen = "node-1.corp.example:53" }},
 		{`dns { zones = ["ice.corp.example."] }`, func(c *Config) { c.DNS.Zones = []string{"ice.corp.example."} }},
+		{"dns {\n zones = []\n zone \"ice.corp.example.\" {\n nameservers = [\"NS1.corp.example.\"]\n}\n}", func(c *Config) {
+			c.DNS.Zones, c.DNS.Delegated = nil, []Zone{{"ice.corp.example.", []string{"NS1.corp.example."}}}
+		}},
+		{"dns {\n zone \"a.example\" {\n nameservers = [\"ns.example\"]\n}\n zone \"b.a.example\" {\n nameservers = [\"ns.example\"]\n}\n}", func(c *Config) {
+			c.DNS.Delegated = []Zone{{"a.example", []string{"ns.example"}}, {"b.a.example", []string{"ns.example"}}}
+		}},
+		{"dns {\n tls {\n listen = \":853\"\n certificate_file = \"crt\"\n key_file = \"/key\"\n}\n}", func(c *Config) {
+			c.DNS.TLS = &TLS{":853", "/etc/candgw/crt", "/key"}
+		}},
 		{`mdns { enabled = false }`, func(c *Config) { c.MDNS.Enabled = false }},
 		{`mdns { interfaces = ["Ethernet 2"] }`, func(c *Config) { c.MDNS.Interfaces = []string{"Ethernet 2"} }},
 		{`mdns { interfaces = [] }`, func(c *Config) { c.MDNS.Enabled = false }},
@@ -176,14 +191,57 @@ func TestOnLoopback(t *testing.T) {
 	}
 }
 
-// TestZones holds the rule for zones to that of the resolver, which this package may not import.
+// TestZones holds the rules for zones to those of the resolver, which this package may not import.
 func TestZones(t *testing.T) {
 	for _, zone := range []string{
 		"local", "ice.corp.example", "ice.corp.example.", "LOCAL", "", ".", "..", "a..b", ".local", "a b", "é", `a\.b`, `a\`, `\300`,
-		strings.Repeat("a", 63), strings.Repeat("a", 64), strings.Repeat("a.", 127), strings.Repeat("a.", 128),
+		strings.Repeat("a", 63), strings.Repeat("a", 64), strings.Repeat("a.", 120), strings.Repeat("a.", 127), strings.Repeat("a.", 128),
 	} {
-		if err := resolver.CheckZone(zone); isZone(zone) != (err == nil) {
+		if err := resolver.CheckZones([]resolver.Zone{{Name: zone}}); isZone(zone) != (err == nil) {
 			t.Errorf("%q: got %v, the resolver has %v", zone, isZone(zone), err)
 		}
+	}
+	for _, tt := range []struct {
+		name, text string
+		ok         bool
+	}{
+		{"one list", `zones = ["local", "a.example"]`, true},
+		{"one within another", `zones = ["a.example", "b.a.example"]`, true},
+		{"twice in the list", `zones = ["a.example", "A.example."]`, false},
+		{"a block", "zone \"a.example\" {\n nameservers = [\"ns.example\"]\n}", true},
+		{"in the list and a block", "zones = [\"a.example\"]\nzone \"A.example\" {\n nameservers = [\"ns.example\"]\n}", false},
+		{"two blocks", "zone \"a.example\" {\n nameservers = [\"ns.example\"]\n}\nzone \"a.example.\" {\n nameservers = [\"ns.example\"]\n}", false},
+		{"local", "zone \"Local\" {\n nameservers = [\"ns.example\"]\n}", false},
+		{"below local", "zone \"a.local\" {\n nameservers = [\"ns.example\"]\n}", false},
+		{"a name server in its zone", "zone \"a.example\" {\n nameservers = [\"ns.A.example\"]\n}", false},
+		{"a name server that is its zone", "zone \"a.example\" {\n nameservers = [\"a.example.\"]\n}", false},
+		{"a name server in another zone", "zones = [\"b.example\"]\nzone \"a.example\" {\n nameservers = [\"ns.b.example\"]\n}", false},
+		{"a name server in a zone that comes later", "zone \"a.example\" {\n nameservers = [\"ns.b.example\"]\n}\nzone \"b.example\" {\n nameservers = [\"ns.example\"]\n}", false},
+		{"a name server in the zone of the defaults", "zone \"a.example\" {\n nameservers = [\"ns.local\"]\n}", false},
+		{"a name server whose name only looks like it", "zone \"a.example\" {\n nameservers = [\"nsa.example\"]\n}", true},
+		{"a name server of no form", "zone \"a.example\" {\n nameservers = [\"ns..example\"]\n}", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			whole := &reader{eval: new(hcl.EvalContext)}
+			file, err := policy.ParseFile(policy.Source{Name: "candgw.hcl", Text: []byte(tt.text)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			to := Defaults().DNS
+			whole.dns(&to, file.Body)
+			var zones []resolver.Zone
+			for _, z := range to.Zones {
+				zones = append(zones, resolver.Zone{Name: z})
+			}
+			for _, z := range to.Delegated {
+				zones = append(zones, resolver.Zone(z))
+			}
+			if err := resolver.CheckZones(zones); (err == nil) != tt.ok {
+				t.Errorf("the resolver has %v", err)
+			}
+			if whole.diags.HasErrors() == tt.ok {
+				t.Errorf("got %v", whole.diags)
+			}
+		})
 	}
 }

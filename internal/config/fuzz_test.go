@@ -43,7 +43,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if len(c.DNS.Zones) == 0 || c.MDNS.Interfaces != nil && (len(c.MDNS.Interfaces) == 0 || !c.MDNS.Enabled) {
+		if len(c.DNS.Zones)+len(c.DNS.Delegated) == 0 || c.MDNS.Interfaces != nil && (len(c.MDNS.Interfaces) == 0 || !c.MDNS.Enabled) {
 			t.Fatalf("lists: %+v", c)
 		}
 		if c.API.TokenFile == "" && !c.API.OnLoopback() {

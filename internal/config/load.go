@@ -61,6 +61,24 @@ type blockHCL struct {
 type dnsHCL struct {
 	Listen *hcl.Attribute `hcl:"listen,optional"`
 	Zones  *hcl.Attribute `hcl:"zones,optional"`
+	Zone   []*zoneHCL     `hcl:"zone,block"`
+	TLS    *blockHCL      `hcl:"tls,block"`
+}
+
+type zoneHCL struct {
+	Name  string    `hcl:"name,label"`
+	Range hcl.Range `hcl:"name,label_range"`
+	Body  hcl.Body  `hcl:",remain"`
+}
+
+type zoneBodyHCL struct {
+	Nameservers *hcl.Attribute `hcl:"nameservers,optional"`
+}
+
+type tlsHCL struct {
+	Listen          *hcl.Attribute `hcl:"listen,optional"`
+	CertificateFile *hcl.Attribute `hcl:"certificate_file,optional"`
+	KeyFile         *hcl.Attribute `hcl:"key_file,optional"`
 }
 
 type mdnsHCL struct {
@@ -177,7 +195,22 @@ func (r *reader) dns(to *DNS, body hcl.Body) {
 	var h dnsHCL
 	r.decode("dns", body, &h)
 	r.listen(&to.Listen, h.Listen)
-	r.zones(&to.Zones, h.Zones)
+	r.zones(to, h.Zones, h.Zone)
+	if h.TLS != nil {
+		to.TLS = new(TLS)
+		r.tls(to.TLS, h.TLS.Body)
+	}
+}
+
+func (r *reader) tls(to *TLS, body hcl.Body) {
+	var h tlsHCL
+	r.decode("tls", body, &h)
+	r.needs(body, h.Listen, "listen", "where DNS over TLS is answered")
+	r.needs(body, h.CertificateFile, "certificate_file", "the file of the certificate, in PEM")
+	r.needs(body, h.KeyFile, "key_file", "the file of its private key, in PEM")
+	r.listen(&to.Listen, h.Listen)
+	r.path(&to.CertificateFile, h.CertificateFile)
+	r.path(&to.KeyFile, h.KeyFile)
 }
 
 func (r *reader) mdns(to *MDNS, body hcl.Body) {

@@ -71,6 +71,28 @@ var mistakes = []struct {
 	{"dns {\n  zones = [\".\"]\n}", 2, "Not a zone", `not "."`},
 	{"dns {\n  zones = [\n    \"local\",\n    5,\n  ]\n}", 4, "Wrong type", "each a text in quotes"},
 	{"dns {\n  zones = [for z in [\"a..b\"] : z]\n}", 2, "Not a zone", `not "a..b"`},
+	{"dns {\n  zones = [\n    \"local\",\n    \"LOCAL.\",\n  ]\n}", 4, "Zone twice", `"LOCAL." is there already`},
+
+	// dns, zone.
+	{"dns {\n  zone {}\n}", 2, "Missing name for zone", "must have 1 labels"},
+	{"dns {\n  zone \"a.example\" {}\n}", 2, "Missing attribute", `The block wants "nameservers": the hosts that the zone above delegates to.`},
+	{"dns {\n  zone \"a.example\" {\n    nameserver = [\"ns.example\"]\n    nameservers = [\"ns.example\"]\n  }\n}", 3, "Unsupported argument", `An argument named "nameserver" is not expected here.`},
+	{"dns {\n  zone \"a.example\" {\n    nameservers = \"ns.example\"\n  }\n}", 3, "Wrong type", `as in ["candgw1.corp.example"]`},
+	{"dns {\n  zone \"a.example\" {\n    nameservers = []\n  }\n}", 3, "No name server", "or put the zone into the list zones"},
+	{"dns {\n  zone \"a..example\" {\n    nameservers = [\"ns.example\"]\n  }\n}", 2, "Not a zone", `not "a..example"`},
+	{"dns {\n  zone \"local\" {\n    nameservers = [\"ns.example\"]\n  }\n}", 2, "Zone without name servers", `"local" belongs to Multicast DNS`},
+	{"dns {\n  zones = [\"a.example\"]\n  zone \"a.example\" {\n    nameservers = [\"ns.example\"]\n  }\n}", 3, "Zone twice", "leave out one of them"},
+	{"dns {\n  zone \"a.example\" {\n    nameservers = [\"ns.example\"]\n  }\n  zone \"A.example.\" {\n    nameservers = [\"ns.example\"]\n  }\n}", 5, "Zone twice", `"A.example." is there already`},
+	{"dns {\n  zone \"a.example\" {\n    nameservers = [\n      \"ns.example\",\n      \"ns.a.example\",\n    ]\n  }\n}", 5, "Name server in a zone of candgw", `In "a.example" there are no addresses of hosts: give "ns.a.example" a name in the zone above.`},
+	{"dns {\n  zone \"a.example\" {\n    nameservers = [\"10.0.0.1\"]\n  }\n}", 3, "Not a host", `"10.0.0.1" is none`},
+	{"dns {\n  zone \"a.example\" {\n    nameservers = [\"\"]\n  }\n}", 3, "Not a host", `"" is none`},
+	{"dns {\n  zone \"a.example\" {\n    nameservers = [\"ns.example\", \"NS.example.\"]\n  }\n}", 3, "Name server twice", `"NS.example." is there already`},
+
+	// dns, tls.
+	{"dns {\n  tls {\n    listen = \":853\"\n    certificate_file = \"a\"\n  }\n}", 2, "Missing attribute", `The block wants "key_file"`},
+	{"dns {\n  tls {\n    certificate_file = \"a\"\n    key_file = \"b\"\n  }\n}", 2, "Missing attribute", `The block wants "listen"`},
+	{"dns {\n  tls {\n    listen = \"853\"\n    certificate_file = \"a\"\n    key_file = \"b\"\n  }\n}", 3, "Not an address", `not "853"`},
+	{"dns {\n  tls {\n    listen = \":853\"\n    certificate_file = \"\"\n    key_file = \"b\"\n  }\n}", 4, "Empty text", "leave it out"},
 
 	// mdns.
 	{"mdns {\n  enabled = \"no\"\n}", 2, "Wrong type", `"enabled" wants true or false`},
@@ -126,6 +148,7 @@ var mistakes = []struct {
 	{"api {\n  password = hunter2\n}", 2, "Secret in the configuration", "name that with token_file."},
 	{"keyring {\n  passphrase = \"hunter2\"\n}", 2, "Secret in the configuration", "name that with passphrase_file."},
 	{"keyring {\n  kek = <<X\nhunter2\nX\n}", 2, "Secret in the configuration", "name that with kek_file."},
+	{"dns {\n  tls {\n    listen = \":853\"\n    certificate_file = \"a\"\n    key_file = \"b\"\n    key = \"hunter2\"\n  }\n}", 6, "Secret in the configuration", "name that with key_file. If"},
 	{"dns {\n  key = [\"hunter2\"]\n}", 2, "Secret in the configuration", "name that with kek_file of the block keyring."},
 }
 

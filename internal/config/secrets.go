@@ -37,8 +37,11 @@ func (r *reader) secrets(block string, body hcl.Body) hcl.Body {
 	r.diags = r.diags.Extend(diags)
 	for _, a := range content.Attributes {
 		file := secretNames[slices.IndexFunc(secretNames, func(s secretName) bool { return s.name == a.Name })].file
-		if block == "api" && a.Name != "kek" {
-			file = secretFile{"token_file", "api"}
+		switch {
+		case block == "api" && a.Name != "kek":
+			file = secretFile{"token_file", block}
+		case block == "tls" && a.Name == "key":
+			file = secretFile{"key_file", block}
 		}
 		instead := file.attribute
 		if file.block != block {

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/miekg/dns"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -33,6 +32,13 @@ func (r *reader) value(a *hcl.Attribute, wants string, right func(cty.Value) boo
 		return v, true
 	}
 	return v, false
+}
+
+// needs reports an attribute that a block cannot do without, if it is not there. what says what it is for.
+func (r *reader) needs(block hcl.Body, a *hcl.Attribute, name, what string) {
+	if a == nil {
+		r.fail(block.MissingItemRange(), "Missing attribute", fmt.Sprintf("The block wants %q: %s.", name, what))
+	}
 }
 
 func isText(v cty.Value) bool { return v.Type() == cty.String }
@@ -202,35 +208,6 @@ func (r *reader) list(a *hcl.Attribute, what, example string) (out []element, ok
 		out = append(out, element{e.AsString(), at})
 	}
 	return out, ok
-}
-
-func (r *reader) zones(to *[]string, a *hcl.Attribute) bool {
-	list, ok := r.list(a, "zones", "local")
-	if !ok {
-		return false
-	}
-	var zones []string
-	for _, e := range list {
-		if !isZone(e.text) {
-			r.fail(e.at, "Not a zone", fmt.Sprintf("Write a domain name, as in \"local\" or \"ice.corp.example\", not %q.", e.text))
-			ok = false
-		}
-		zones = append(zones, e.text)
-	}
-	if len(list) == 0 {
-		r.fail(a.Expr.Range(), "No zone", "Names stand under a zone: write one, as in [\"local\"], or leave zones out.")
-		return false
-	}
-	if ok {
-		*to = zones
-	}
-	return ok
-}
-
-// isZone is the rule of resolver.CheckZone, which stands above this package; a test holds them together.
-func isZone(s string) bool {
-	_, ok := dns.IsDomainName(s)
-	return ok && s != "" && s != "."
 }
 
 func (r *reader) interfaces(to *[]string, a *hcl.Attribute) bool {

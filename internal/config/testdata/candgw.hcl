@@ -6,6 +6,15 @@ allow_env  = true
 dns {
   listen = "[::1]:53"
   zones  = ["local", "ice.corp.example"]
+
+  zone "rtc.corp.example" {
+    nameservers = ["candgw1.corp.example", "candgw2.corp.example"]
+  }
+  tls {
+    listen           = ":853"
+    certificate_file = "/etc/candgw/tls.crt"
+    key_file         = "/etc/candgw/tls.key"
+  }
 }
 mdns {
   enabled    = true
