@@ -20,11 +20,9 @@ func sift() ([]bpf.RawInstruction, error) {
 	)
 	return bpf.Assemble([]bpf.Instruction{
 		bpf.LoadExtension{Num: bpf.ExtLen},
-		bpf.JumpIf{Cond: bpf.JumpLessThan, Val: udpHeader + headerSize + 1, SkipTrue: 5},
+		bpf.JumpIf{Cond: bpf.JumpLessThan, Val: udpHeader + headerSize, SkipTrue: 3},
 		bpf.LoadAbsolute{Off: udpHeader + flagsAt, Size: 2},
-		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: flagQR | maskOpcode | rcode, SkipTrue: 3},
-		bpf.LoadAbsolute{Off: udpHeader + questionsAt, Size: 4},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 1}, // neither questions nor answers
+		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: flagQR | maskOpcode | rcode, SkipTrue: 1},
 		bpf.RetConstant{Val: keep},
 		bpf.RetConstant{Val: 0},
 	})

@@ -59,11 +59,11 @@ func TestSift(t *testing.T) {
 		{"flags that are ignored", pack(t, edit(ask(v4+".local."), func(m *dns.Msg) {
 			m.Authoritative, m.Truncated, m.RecursionDesired, m.RecursionAvailable, m.Zero, m.CheckingDisabled = true, true, true, true, true, true
 		})), true, forUs},
-		{"nothing", pack(t, new(dns.Msg)), false, notForUs},
+		{"nothing, and more to come", pack(t, &dns.Msg{MsgHdr: dns.MsgHdr{Truncated: true}}), true, notForUs},
 		{"cut in the name", query[:30], true, broken},
 		{"cut in the type", query[:len(query)-3], true, broken},
-		{"header alone", query[:12], false, broken},
-		{"short", query[:5], false, broken},
+		{"header alone", query[:12], true, broken},
+		{"short", query[:11], false, broken},
 		{"empty", nil, false, broken},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
