@@ -23,18 +23,18 @@ type DNS struct {
 func ListenDNS(r *Resolver, addr string) (*DNS, error) {
 	// A port that is free for TCP may be taken for UDP.
 	const tries = 16
-	_, port, err := net.SplitHostPort(addr)
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err
 	}
+	d := &DNS{resolver: r}
+	d.links.look()
 	for try := 1; ; try++ {
-		// TCP first: another server on the port is met here, while UDP sockets share it.
-		l, err := net.Listen("tcp", addr)
+		l, err := net.Listen("tcp"+family(host), addr)
 		if err != nil {
 			return nil, err
 		}
-		d := &DNS{resolver: r}
-		if d.udp, err = listenUDP(d, l.Addr().String()); err == nil {
+		if d.udp, err = listenUDP(d, "udp"+family(host), l.Addr().String()); err == nil {
 			d.tcp = newStreamServer(d, l, nil)
 			return d, nil
 		}
@@ -45,10 +45,23 @@ func ListenDNS(r *Resolver, addr string) (*DNS, error) {
 	}
 }
 
+// family returns what is to follow "tcp" and "udp" to listen on a host: with 0.0.0.0 package net would listen
+// on every IPv6 address as well.
+func family(host string) string {
+	if a, err := netip.ParseAddr(host); err == nil && a.Is4() {
+		return "4"
+	}
+	return ""
+}
+
 // ListenTLS opens a socket for DNS over TLS (RFC 7858) on addr, once and before [DNS.Serve]. certificate is
 // called for each connection, by many goroutines at once, and returns the one to show.
 func (d *DNS) ListenTLS(addr string, certificate func() *tls.Certificate) error {
-	l, err := net.Listen("tcp", addr)
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp"+family(host), addr)
 	if err != nil {
 		return err
 	}
@@ -79,14 +92,14 @@ type dnsSocket interface {
 }
 
 func (d *DNS) sockets() []dnsSocket {
-	out := []dnsSocket{d.tcp}
-	if d.tls != nil {
-		out = append(out, d.tls)
-	}
+	var out []dnsSocket
 	for _, s := range d.udp {
 		out = append(out, s)
 	}
-	return out
+	if d.tls != nil {
+		out = append(out, d.tls)
+	}
+	return append(out, d.tcp)
 }
 
 // Serve answers until ctx ends, and returns nil then. It closes the sockets.
@@ -132,11 +145,16 @@ const linksFresh = 5 // seconds
 // hold reports whether an address is in one of the networks.
 func (l *links) hold(a netip.Addr, now time.Time) bool {
 	if at, t := l.read.Load(), now.Unix(); (t < at || t-at >= linksFresh) && l.read.CompareAndSwap(at, t) {
-		if addrs, err := net.InterfaceAddrs(); err == nil {
-			nets := mcast.NetworksOf(addrs)
-			l.nets.Store(&nets)
-		}
+		go l.look() // which takes longer than the packets that wait should
 	}
 	nets := l.nets.Load()
 	return nets != nil && nets.Contain(a)
+}
+
+// look looks which networks there are.
+func (l *links) look() {
+	if addrs, err := net.InterfaceAddrs(); err == nil {
+		nets := mcast.NetworksOf(addrs)
+		l.nets.Store(&nets)
+	}
 }

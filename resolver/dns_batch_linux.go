@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"bytes"
+	"encoding/binary"
 	"net/netip"
 	"syscall"
 	"time"
@@ -30,7 +31,6 @@ type batch struct {
 	raw    syscall.RawConn
 	worker worker
 	began  time.Time // when the packets were read
-	busy   bool      // there were as many as a batch holds
 
 	queries int
 	in      [batchSize]mmsghdr
@@ -98,15 +98,18 @@ func (b *batch) receive(fd uintptr) syscall.Errno {
 	if errno != 0 {
 		n = 0
 	}
-	b.queries, b.busy, b.began = n, n == batchSize, b.now()
+	b.queries, b.began = n, b.now()
 	return errno
 }
 
+// maxUntold is how many packets a system call may send that Go's runtime is not told of.
+const maxUntold = 8
+
 // call is a system call that does not wait. Go's runtime is not told of it while there is little to do:
-// it would wake its monitor for each one, which costs more than the call. That is safe because the call is
-// short: even one for a whole batch takes less time than a garbage collection may wait.
+// it would wake its monitor for each one, which costs more than the call. Garbage collection may have to wait
+// for a call that it does not know of, so that only short ones are made so.
 func (b *batch) call(number, fd uintptr, messages *mmsghdr, n int) (int, syscall.Errno) {
-	if b.busy {
+	if b.queries > maxUntold {
 		done, _, errno := unix.Syscall6(number, fd, uintptr(unsafe.Pointer(messages)), uintptr(n), unix.MSG_DONTWAIT, 0, 0)
 		return int(done), errno
 	}
@@ -122,16 +125,21 @@ func (b *batch) answer() {
 	var c client
 	for i := range b.queries {
 		// A host's queries often come together: A and AAAA, or all those of a resolver.
-		if from := b.fromAddr(i); i == 0 || from != c.addr {
-			c = d.resolver.client(d.asker(from, b.began))
+		from := b.asker(i)
+		if i == 0 || from.Addr() != c.addr {
+			c = d.resolver.client(d.asker(from.Addr(), b.began))
+		}
+		if reflects(from.Port()) {
+			b.worker.tally.add(Malformed, nil)
+			continue
 		}
 		size := int(b.in[i].n)
 		buf := b.packets[i][:]
 		reply, known := d.short(&b.worker, buf, size, &c, b.began)
 		switch {
 		case reply > 0:
-		case b.socket.forShort && b.busy && long == maxLong:
-			b.worker.tally.add(Limited, nil) // or what is slow to answer would cost others their answers
+		case b.socket.forShort && b.queries == batchSize && long == maxLong && known == nil:
+			b.worker.tally.add(Overload, nil) // or what is slow to answer would cost others their answers
 		default:
 			long++
 			reply = d.long(&b.worker, buf, size, &c, known)
@@ -142,14 +150,16 @@ func (b *batch) answer() {
 	}
 }
 
-func (b *batch) fromAddr(i int) netip.Addr {
+// asker returns where packet i came from.
+func (b *batch) asker(i int) netip.AddrPort {
+	port := binary.BigEndian.Uint16(unsafe.Slice((*byte)(unsafe.Pointer(&b.from[i].Port)), 2))
 	switch b.from[i].Family {
 	case unix.AF_INET:
-		return netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(&b.from[i])).Addr)
+		return netip.AddrPortFrom(netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(&b.from[i])).Addr), port)
 	case unix.AF_INET6:
-		return netip.AddrFrom16(b.from[i].Addr).Unmap()
+		return netip.AddrPortFrom(netip.AddrFrom16(b.from[i].Addr).Unmap(), port)
 	}
-	return netip.Addr{}
+	return netip.AddrPort{}
 }
 
 // add puts the reply that stands in packet i among those to be sent.
@@ -185,6 +195,8 @@ func (b *batch) sameHost(i, j int) bool {
 		(!b.socket.addressed || bytes.Equal(b.control[i][:x.Controllen], b.control[j][:y.Controllen]))
 }
 
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
 // keepSource turns the control message of a packet that came in into that of its reply: it goes out from
 // the address that was asked, over whichever link leads to the asker. It returns the message's length.
 func (b *batch) keepSource(i int) int {
@@ -200,7 +212,11 @@ func (b *batch) keepSource(i int) int {
 		return unix.CmsgSpace(unix.SizeofInet4Pktinfo)
 	case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(c) >= unix.CmsgLen(unix.SizeofInet6Pktinfo):
 		info := (*unix.Inet6Pktinfo)(data)
-		if !netip.AddrFrom16(info.Addr).IsLinkLocalUnicast() { // which says nothing without its link
+		addr := netip.AddrFrom16(info.Addr).Unmap()
+		if addr.IsMulticast() || addr == broadcast { // nothing comes from there
+			return 0
+		}
+		if !addr.IsLinkLocalUnicast() || addr.Is4() { // IPv6 says nothing with that without its link
 			info.Ifindex = 0
 		}
 		return unix.CmsgSpace(unix.SizeofInet6Pktinfo)

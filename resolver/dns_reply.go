@@ -19,8 +19,9 @@ type said struct {
 	authoritative bool
 }
 
-// say returns what is said to a question of a type about a name with those labels before its zone.
-func say[T string | []byte](a Answer, labels T, questionType uint16) said {
+// say returns what is said to a question of a type about a name with those labels before its zone, which is nil
+// if there is none.
+func say[T string | []byte](a Answer, z *zone, labels T, questionType uint16) said {
 	switch a.Result {
 	case Answered:
 		if a.has(questionType) {
@@ -30,7 +31,7 @@ func say[T string | []byte](a Answer, labels T, questionType uint16) said {
 	case NoData:
 		return said{NoData, dns.RcodeSuccess, true}
 	case Unauthenticated, Revoked:
-		if mayHaveNamesBelow(labels) {
+		if mayHaveNamesBelow(labels) || hasBelow(z, labels) {
 			return said{a.Result, dns.RcodeSuccess, true}
 		}
 		return said{a.Result, dns.RcodeNameError, true}
@@ -107,22 +108,27 @@ func (d *DNS) reply(q *dns.Msg, c *client, known *Answer, t *tally) *dns.Msg {
 	z, labels := d.resolver.zoneOf(name)
 	if known == nil {
 		a := d.resolver.lookup(name, c)
+		// These are the answers that are much longer than the question.
+		if a.Result == NoData && labels == "" && c.may.Rate > 0 && !d.resolver.limiter.allow(c.addr, c.may.Rate, c.may.Burst, d.resolver.config.Now()) {
+			a.Result = Limited
+		}
 		known = &a
 	}
-	s := say(*known, labels, question.Qtype)
-	m.Rcode, m.Authoritative = s.rcode, s.authoritative
+	s := say(*known, z, labels, question.Qtype)
+	m.Rcode = s.rcode
+	m.Authoritative = s.authoritative && question.Qclass == dns.ClassINET // RFC 1035, section 6.2
 	switch {
 	case s.result == Answered:
 		m.Answer = []dns.RR{addressRecord(question.Name, *known)}
-	case !s.authoritative || z.soa == nil:
+	case z == nil || !s.authoritative || z.soa == nil:
 	case labels == "" && (question.Qtype == dns.TypeSOA || question.Qtype == dns.TypeANY): // RFC 8482, section 4.1
-		m.Answer = []dns.RR{z.soa}
+		m.Answer = []dns.RR{z.soaFor(question.Name)}
 		s.result = Answered
 	case labels == "" && question.Qtype == dns.TypeNS && len(z.ns) > 0:
 		m.Answer = z.ns
 		s.result = Answered
 	default:
-		m.Ns = []dns.RR{z.soa} // RFC 2308, section 3
+		m.Ns = []dns.RR{z.soaFor(question.Name)} // RFC 2308, section 3
 	}
 	t.add(s.result, known.Key)
 	return m

@@ -9,8 +9,8 @@ import (
 	"github.com/candgw/candgw/cipher"
 )
 
-// The short way answers the common query, in place and without allocating: one question for A or AAAA in
-// class IN, with at most an OPT record. What it answers is octet for octet what the long way does; a fuzz
+// The short way answers the common query, in place and without allocating: one question for A, AAAA or HTTPS,
+// which browsers ask for beside them, in class IN, with at most an OPT record. What it answers is octet for octet what the long way does; a fuzz
 // test holds them together. Everything else it leaves to the long way.
 
 // The header of a message: RFC 1035, section 4.1.1.
@@ -32,7 +32,7 @@ const (
 	pointerToQuestion = pointer | headerSize
 )
 
-// A query is what the short way reads in a packet.
+// A shortQuery is what the short way reads in a packet.
 type shortQuery struct {
 	flags        uint16
 	nameEnd      int // of the octet after the name
@@ -42,7 +42,7 @@ type shortQuery struct {
 
 // read reports whether a packet is for the short way.
 func (q *shortQuery) read(p []byte) bool {
-	if len(p) < headerSize+1+4 {
+	if len(p) < headerSize+1+4 || len(p) > maxQuery {
 		return false
 	}
 	q.flags = binary.BigEndian.Uint16(p[flagsAt:])
@@ -64,7 +64,12 @@ func (q *shortQuery) read(p []byte) bool {
 	}
 	q.nameEnd = at
 	q.questionType = binary.BigEndian.Uint16(p[at:])
-	if q.questionType != dns.TypeA && q.questionType != dns.TypeAAAA || binary.BigEndian.Uint16(p[at+2:]) != dns.ClassINET {
+	switch q.questionType {
+	case dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS:
+	default:
+		return false
+	}
+	if binary.BigEndian.Uint16(p[at+2:]) != dns.ClassINET {
 		return false
 	}
 	q.edns = additional == 1
@@ -74,8 +79,8 @@ func (q *shortQuery) read(p []byte) bool {
 	return q.readOPT(p[at+4:])
 }
 
-// readOPT reports whether p is an OPT record of version 0, with no options but those that are passed over
-// whatever is in them.
+// readOPT reports whether p is an OPT record of version 0, without options in which the long way could find a
+// mistake.
 func (q *shortQuery) readOPT(p []byte) bool {
 	if len(p) < optSize || p[0] != 0 || binary.BigEndian.Uint16(p[1:]) != dns.TypeOPT ||
 		p[5] != 0 || p[6] != 0 || int(binary.BigEndian.Uint16(p[9:])) != len(p)-optSize {
@@ -87,7 +92,12 @@ func (q *shortQuery) readOPT(p []byte) bool {
 			return false
 		}
 		code, size := binary.BigEndian.Uint16(p), int(binary.BigEndian.Uint16(p[2:]))
-		if code != dns.EDNS0COOKIE && code != dns.EDNS0PADDING || 4+size > len(p) {
+		switch code {
+		case dns.EDNS0LLQ, dns.EDNS0UL, dns.EDNS0SUBNET, dns.EDNS0EXPIRE, dns.EDNS0TCPKEEPALIVE, dns.EDNS0EDE,
+			dns.EDNS0REPORTING, dns.EDNS0ZONEVERSION:
+			return false
+		}
+		if 4+size > len(p) {
 			return false
 		}
 		p = p[4+size:]
@@ -110,7 +120,7 @@ func (d *DNS) short(w *worker, buf []byte, n int, c *client, now time.Time) (siz
 		labels = w.labels(name[:zoneAt])
 		a = resolve(d.resolver, &w.opener, labels, c, now)
 	}
-	s := say(a, labels, q.questionType)
+	s := say(a, z, labels, q.questionType)
 	end := q.nameEnd + 4
 	authorities := 0
 	switch {

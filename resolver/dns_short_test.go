@@ -22,6 +22,9 @@ func newDNS(t testing.TB) (*world, *DNS) {
 		{Name: "ice.corp.example", Nameservers: []string{"ns1.corp.example", "ns2.corp.example"}},
 		{Name: "deep.ice.corp.example", Nameservers: []string{"ns.elsewhere.test"}},
 		{Name: "other.test"},
+		{Name: "b.a.Other.test"}, // with a name between
+		{Name: "école.example"},  // which can be written in several ways
+		{Name: `o'brien\032x.example`},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -66,10 +69,11 @@ func queries(t testing.TB, w *world) map[string][]byte {
 		}
 		out[name] = packet
 	}
-	for _, zone := range []string{"local.", "LOCAL.", "ice.corp.example.", "Ice.corp.example.", "deep.ice.corp.example.", "other.test.", "nowhere.test.", "xlocal."} {
+	for _, zone := range []string{"local.", "LOCAL.", "ice.corp.example.", "Ice.corp.example.", "deep.ice.corp.example.", "other.test.", "OTHER.test.", "a.other.test.", "b.A.other.test.", "école.example.", "École.EXAMPLE.", `\195\169cole.examplE.`, `O'brien\ X.example.`,
+		"nowhere.test.", "xlocal."} {
 		for _, labels := range []string{v4, strings.ToUpper(v4), v6, gcm, gcm[:32], foreign.String(), unreachable, "printer", "x." + v4, `a\.b`, `a\`, `\000`, ""} {
 			name := strings.TrimPrefix(labels+"."+zone, ".")
-			for _, typ := range []uint16{dns.TypeA, dns.TypeAAAA} {
+			for _, typ := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS} {
 				m := new(dns.Msg).SetQuestion(name, typ)
 				add(dns.TypeToString[typ]+" "+name, m)
 				m.SetEdns0(4096, typ == dns.TypeA)
@@ -145,15 +149,14 @@ func TestShortTakes(t *testing.T) {
 	for _, name := range []string{
 		"A " + v4 + ".local.", "AAAA " + v4 + ".local.", "A " + strings.ToUpper(v4) + ".LOCAL.", "A " + v4 + ".local. with EDNS",
 		"A " + v4 + ".nowhere.test.", "A printer.local.", "AAAA " + v4 + ".ice.corp.example.", "A local.", "AAAA " + v4 + ".deep.ice.corp.example. with EDNS",
-		"A printer.other.test.", "AAAA " + v4 + ".Ice.corp.example.", "cookie", "no RD", "AD, CD and Z",
+		"A printer.other.test.", "AAAA " + v4 + ".Ice.corp.example.", "HTTPS " + v4 + ".ice.corp.example.", "cookie", "no RD", "AD, CD and Z",
 	} {
 		packet, ok := all[name]
 		if !ok {
 			t.Fatalf("no packet %q", name)
 		}
-		got := d.shortAnswer(packet, local)
-		if wantsLong := strings.Contains(name, "Ice."); (len(got) == 0) != wantsLong {
-			t.Errorf("%s: %d octets", name, len(got))
+		if len(d.shortAnswer(packet, local)) == 0 {
+			t.Errorf("%s goes the long way", name)
 		}
 	}
 }
@@ -189,6 +192,23 @@ func FuzzShortIsLong(f *testing.F) {
 			t.Errorf("query %x\nanswer %x is none", packet, long)
 		}
 	})
+}
+
+// A name that stands between two zones exists, or nothing below it would: RFC 8020.
+func TestNameBetweenZones(t *testing.T) {
+	_, d := newDNS(t)
+	for name, want := range map[string]int{
+		"a.other.test.": dns.RcodeSuccess, "A.other.Test.": dns.RcodeSuccess,
+		"b.a.other.test.": dns.RcodeSuccess, "x.other.test.": dns.RcodeNameError, "x.a.other.test.": dns.RcodeNameError,
+	} {
+		for _, typ := range []uint16{dns.TypeA, dns.TypeNS} {
+			packet := pack(t, new(dns.Msg).SetQuestion(name, typ))
+			var m dns.Msg
+			if err := m.Unpack(d.longAnswer(packet, local)); err != nil || m.Rcode != want || len(m.Answer) != 0 || len(m.Ns) != 1 {
+				t.Errorf("%s: %v\n%v", name, err, &m)
+			}
+		}
+	}
 }
 
 func TestZoneOfWire(t *testing.T) {

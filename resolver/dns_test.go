@@ -44,7 +44,7 @@ func TestDNS(t *testing.T) {
 		{"other family in local", v4 + ".local.", dns.TypeAAAA, nil, ok, "", "", "nodata"},
 		{"other family", v4 + ".ice.corp.example.", dns.TypeAAAA, nil, ok, "", soa, "nodata"},
 		{"other family, IPv6", v6 + ".other.test.", dns.TypeA, nil, ok, "", other, "nodata"},
-		{"other family, mixed case", v4 + ".iCe.corp.example.", dns.TypeAAAA, nil, ok, "", soa, "nodata"},
+		{"other family, mixed case", v4 + ".iCe.corp.example.", dns.TypeAAAA, nil, ok, "", strings.ReplaceAll(soa, "ice", "iCe"), "nodata"},
 		{"another type", v4 + ".ice.corp.example.", dns.TypeHTTPS, nil, ok, "", soa, "nodata"},
 		{"a type that nobody knows", v4 + ".ice.corp.example.", 65280, nil, ok, "", soa, "nodata"},
 		{"DS", v4 + ".ice.corp.example.", dns.TypeDS, nil, ok, "", soa, "nodata"},
@@ -109,7 +109,7 @@ func TestDNS(t *testing.T) {
 				if err := got.Unpack(raw); err != nil {
 					t.Fatalf("%s: %v", transport, err)
 				}
-				authoritative := tt.rcode == ok || tt.rcode == nxdomain
+				authoritative := (tt.rcode == ok || tt.rcode == nxdomain) && m.Question[0].Qclass == dns.ClassINET
 				if got.Id != m.Id || !got.Response || got.Opcode != m.Opcode || got.Rcode != tt.rcode || got.Authoritative != authoritative ||
 					got.RecursionAvailable || got.Truncated || records(got.Answer) != tt.answer || records(got.Ns) != tt.authority {
 					t.Errorf("%s: got\n%v", transport, got)
@@ -158,6 +158,7 @@ func TestListenDNSTwice(t *testing.T) {
 
 func TestAsker(t *testing.T) {
 	d := new(DNS)
+	d.links.look()
 	for _, tt := range []struct {
 		from string
 		want Asker

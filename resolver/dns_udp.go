@@ -28,7 +28,7 @@ func (d *DNS) long(w *worker, buf []byte, n int, c *client, known *Answer) int {
 		return 0 // to answer what answers could go on for ever
 	}
 	var q dns.Msg
-	if q.Unpack(buf[:n]) != nil {
+	if w.limit == 0 && n > maxQuery || q.Unpack(buf[:n]) != nil {
 		w.tally.add(Malformed, nil)
 		return formatError(buf)
 	}
@@ -55,4 +55,15 @@ func formatError(buf []byte) int {
 	binary.BigEndian.PutUint16(buf[flagsAt:], flagQR|flags&(maskOpcode|flagRD)|dns.RcodeFormatError)
 	clear(buf[questionsAt:headerSize])
 	return headerSize
+}
+
+// reflects reports whether what stands at a port answers whatever it is sent, and so could go on with this
+// server for ever, each answering the other: echo, discard, daytime, quote of the day, chargen and time. No resolver asks
+// from there, nor from port 0.
+func reflects(port uint16) bool {
+	switch port {
+	case 0, 7, 9, 13, 17, 19, 37:
+		return true
+	}
+	return false
 }

@@ -8,13 +8,17 @@ import (
 	"runtime"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
-// receiveBuffer is what the system may hold for each socket while all processors are busy, in octets.
-const receiveBuffer = 4 << 20
+// What the system may hold while all processors are busy, in octets: for all sockets, and for each at the least.
+const (
+	receiveBuffers = 16 << 20
+	leastBuffer    = 1 << 20
+)
 
 // A udpSocket is one of the sockets that share the port. There is one for each processor, and one more
 // for all that does not look like a query for a name of ours: however much of that comes, it takes no
@@ -29,7 +33,7 @@ type udpSocket struct {
 }
 
 // listenUDP opens the sockets on one address.
-func listenUDP(d *DNS, addr string) (sockets []*udpSocket, err error) {
+func listenUDP(d *DNS, network, addr string) (sockets []*udpSocket, err error) {
 	defer func() {
 		if err != nil {
 			for _, s := range sockets {
@@ -38,82 +42,90 @@ func listenUDP(d *DNS, addr string) (sockets []*udpSocket, err error) {
 		}
 	}()
 	lanes := runtime.GOMAXPROCS(0)
-	var steer error
 	for i := range lanes + 1 {
 		lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-			var err error
-			if controlErr := c.Control(func(fd uintptr) { err = prepareUDP(int(fd)) }); controlErr != nil {
-				return controlErr
-			}
-			return err
+			return control(c, func(fd int) error { return prepareUDP(fd, max(receiveBuffers/(lanes+1), leastBuffer), i > 0) })
 		}}
-		pc, err := lc.ListenPacket(context.Background(), "udp", addr)
+		pc, err := lc.ListenPacket(context.Background(), network, addr)
 		if err != nil {
 			return sockets, err
 		}
 		s := &udpSocket{dns: d, conn: pc.(*net.UDPConn), forShort: i < lanes}
 		sockets = append(sockets, s)
-		if err := s.learn(); err != nil {
+		if err := s.setUp(i == 0); err != nil {
 			return sockets, err
 		}
-		if s.conn.LocalAddr().(*net.UDPAddr).IP.IsUnspecified() {
-			if err := s.wantAddresses(); err != nil {
-				return sockets, err
-			}
-			s.addressed = true
+	}
+	// Where the system cannot steer it spreads packets over all sockets, and each of them is for everything.
+	if sockets[0].control(func(fd int) error { return steerQueries(fd, lanes) }) != nil {
+		for _, s := range sockets {
+			s.forShort = false
 		}
 	}
-	raw, err := sockets[0].conn.SyscallConn()
+	return sockets, nil
+}
+
+func control(c syscall.RawConn, f func(fd int) error) error {
+	var err error
+	controlErr := c.Control(func(fd uintptr) { err = f(int(fd)) })
+	return cmp.Or(controlErr, err)
+}
+
+func (s *udpSocket) control(f func(fd int) error) error {
+	raw, err := s.conn.SyscallConn()
 	if err != nil {
-		return sockets, err
+		return err
 	}
-	if err := raw.Control(func(fd uintptr) { steer = steerQueries(int(fd), lanes) }); err != nil {
-		return sockets, err
-	}
-	return sockets, steer
+	return control(raw, f)
 }
 
 // prepareUDP sets what has to be before a socket is bound.
-func prepareUDP(fd int) error {
+func prepareUDP(fd, buffer int, share bool) error {
 	// More than the system's limit is for privileged processes; up to it is for all.
-	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer); err != nil {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer) != nil {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer); err != nil {
 			return err
 		}
+	}
+	if !share {
+		return nil
 	}
 	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 }
 
-// learn asks the system what the socket can do.
-func (s *udpSocket) learn() error {
-	raw, err := s.conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return raw.Control(func(fd uintptr) {
-		_, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT)
+// setUp sets and learns the rest. The first socket shares the port only once it has it: it is an error if
+// there is another server, and no other process can have joined before it.
+func (s *udpSocket) setUp(first bool) error {
+	s.addressed = s.conn.LocalAddr().(*net.UDPAddr).IP.IsUnspecified()
+	return s.control(func(fd int) error {
+		_, err := unix.GetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT)
 		s.segments = err == nil
+		// No fragments, and no belief in what anybody says of the path: RFC 9715, section 3.1. What a system
+		// does not have it goes without.
+		unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_OMIT)
+		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_OMIT)
+		if s.addressed {
+			if err := wantAddresses(fd); err != nil {
+				return err
+			}
+		}
+		if first {
+			return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+		}
+		return nil
 	})
 }
 
 // wantAddresses asks for the address that each packet was sent to, which is where the reply must come from.
-func (s *udpSocket) wantAddresses() error {
-	raw, err := s.conn.SyscallConn()
+func wantAddresses(fd int) error {
+	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
 	if err != nil {
 		return err
 	}
-	controlErr := raw.Control(func(fd uintptr) {
-		var domain int
-		if domain, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DOMAIN); err != nil {
-			return
-		}
-		if domain == unix.AF_INET {
-			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
-		} else { // for IPv4 as well, mapped
-			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
-		}
-	})
-	return cmp.Or(controlErr, err)
+	if domain == unix.AF_INET {
+		return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
+	}
+	return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1) // for IPv4 as well, mapped
 }
 
 // steerQueries has the system put a packet that looks like a query for a name of ours into one of the
@@ -124,21 +136,20 @@ func steerQueries(fd, lanes int) error {
 	other := uint32(lanes)
 	program, err := bpf.Assemble([]bpf.Instruction{
 		bpf.LoadExtension{Num: bpf.ExtLen},
-		bpf.JumpIf{Cond: bpf.JumpLessThan, Val: shortest, SkipTrue: 14},
+		bpf.JumpIf{Cond: bpf.JumpLessThan, Val: shortest, SkipTrue: 13},
 		bpf.LoadAbsolute{Off: flagsAt, Size: 2},
-		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: flagQR | maskOpcode | flagTC, SkipTrue: 12},
+		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: flagQR | maskOpcode | flagTC, SkipTrue: 11},
 		bpf.LoadAbsolute{Off: questionsAt, Size: 4},
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 1 << 16, SkipTrue: 10}, // one question, no answer
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 1 << 16, SkipTrue: 9}, // one question, no answer
 		bpf.LoadAbsolute{Off: authoritiesAt, Size: 4},
-		bpf.JumpIf{Cond: bpf.JumpGreaterThan, Val: 1, SkipTrue: 8},
+		bpf.JumpIf{Cond: bpf.JumpGreaterThan, Val: 1, SkipTrue: 7},
 		bpf.LoadAbsolute{Off: headerSize, Size: 1}, // the length of the first label
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 36, SkipTrue: 2},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 62, SkipTrue: 1},
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 32, SkipTrue: 4},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 32, SkipTrue: 3},
 		bpf.LoadAbsolute{Off: 0, Size: 2},
 		bpf.ALUOpConstant{Op: bpf.ALUOpMod, Val: other},
 		bpf.RetA{},
-		bpf.RetConstant{Val: other},
 		bpf.RetConstant{Val: other},
 	})
 	if err != nil {
@@ -170,14 +181,17 @@ func (s *udpSocket) serve() error {
 				continue
 			case unix.EAGAIN:
 				return false
-			default:
+			case unix.EBADF, unix.ENOTSOCK, unix.EINVAL, unix.ENOSYS:
 				failed = errno
 				return true
+			default: // it passes, as a want of memory does
+				time.Sleep(10 * time.Millisecond)
+				continue
 			}
 			b.answer()
 			b.send(fd)
 			b.worker.tally.flush(b.now().Sub(b.began))
-			if !b.busy {
+			if b.queries < batchSize {
 				return false
 			}
 		}

@@ -15,8 +15,8 @@ type udpSocket struct {
 	conn *net.UDPConn
 }
 
-func listenUDP(d *DNS, addr string) ([]*udpSocket, error) {
-	pc, err := net.ListenPacket("udp", addr)
+func listenUDP(d *DNS, network, addr string) ([]*udpSocket, error) {
+	pc, err := net.ListenPacket(network, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -33,8 +33,11 @@ func (s *udpSocket) serve() error {
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return nil
-		case err != nil:
-			continue // of another packet, as Windows tells
+		case err != nil: // of another packet, as Windows tells, or in passing
+			time.Sleep(time.Millisecond)
+			continue
+		case reflects(from.Port()):
+			continue
 		}
 		now := s.dns.resolver.config.Now()
 		if size := s.dns.answer(w, buf, n, s.dns.asker(from.Addr(), now), now); size > 0 {

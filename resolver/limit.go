@@ -118,15 +118,18 @@ func (s *askerSet) find(hash uint64) *time.Duration {
 	return &s.full[least]
 }
 
-// hostOf returns what stands for the host of an address: all of it for IPv4, mapped or not, and the
-// /64 for IPv6, where a host takes as many addresses as it likes. All hosts of a link are in the one
-// /64 of link-local addresses, so those are whole. What is not an address is a host of its own.
+// translated is the prefix of IPv4 hosts behind a translator: RFC 6052, section 2.1.
+var translated = netip.MustParsePrefix("64:ff9b::/96")
+
+// hostOf returns what stands for the host of an address: all of it for IPv4, mapped, translated or not, and
+// the /64 for IPv6, where a host takes as many addresses as it likes. All hosts of a link are in the one
+// /64 of link-local addresses, so those are whole; the same one on two links counts as one. What is not an address is a host of its own.
 func hostOf(asker netip.Addr) [16]byte {
 	host := asker.As16()
 	switch {
 	case !asker.IsValid():
 		host[15] = 0xff // ::ff, which is in ::/64, whose hosts are all ::
-	case asker.Unmap().Is4(), asker.IsLinkLocalUnicast():
+	case asker.Unmap().Is4(), asker.IsLinkLocalUnicast(), translated.Contains(asker):
 	default:
 		clear(host[8:])
 	}

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"encoding/binary"
+	"math"
 	"net/netip"
 	"reflect"
 	"sync"
@@ -69,7 +70,7 @@ func TestLimiterSteps(t *testing.T) {
 		{"what is refused costs nothing", []step{{0, 10, 5, 100_000, 5}, {500 * time.Millisecond, 10, 5, 9, 5}}},
 		{"highest rate", []step{{0, 1_000_000, 5, 9, 5}, {999, 1_000_000, 5, 9, 0}, {1000, 1_000_000, 5, 9, 1}}},
 		{"a rate that does not divide a second", []step{{0, 3, 1, 9, 1}, {333_333_333, 3, 1, 9, 0}, {333_333_334, 3, 1, 9, 1}}},
-		{"a burst without end", []step{{0, 1, 1 << 62, 9, 9}, {time.Second, 1_000_000, 1 << 62, 9, 9}}},
+		{"a burst without end", []step{{0, 1, math.MaxInt, 9, 9}, {time.Second, 1_000_000, math.MaxInt, 9, 9}}},
 
 		{"rate up", []step{{0, 1, 10, 10, 10}, {0, 1000, 10, 10, 0}, {time.Millisecond, 1000, 10, 10, 1}, {11 * time.Millisecond, 1000, 10, 99, 10}}},
 		{"rate down", []step{{0, 1000, 10, 10, 10}, {time.Millisecond, 1, 10, 99, 9}, {9 * time.Millisecond, 1, 10, 99, 0}, {10 * time.Millisecond, 1, 10, 99, 1}}},
@@ -140,6 +141,7 @@ func TestLimiterHosts(t *testing.T) {
 		{"two /64", "2001:db8:77:1::2", "2001:db8:77:2::2", false},
 		{"unique local, one /64", "fd00:77::1", "fd00:77::2", true},
 		{"link-local", "fe80::1", "fe80::2", false},
+		{"translated", "64:ff9b::a4d:102", "64:ff9b::a4d:103", false},
 		{"link-local on two links", "fe80::1%eth0", "fe80::1%eth1", true},
 		{"loopback of both kinds", "127.0.0.1", "::1", false},
 		{"IPv4 and ::/64", "10.77.1.2", "::a4d:102", false},
@@ -326,7 +328,7 @@ func BenchmarkLimiter(b *testing.B) {
 			l := newTestLimiter(maxAskers, time.Now)
 			b.ReportAllocs()
 			for n := 0; b.Loop(); n++ {
-				l.allow(host4(n*0x9e3779b1%bb.hosts), 1000, 100)
+				l.allow(host4(int(uint64(n)*0x9e3779b1%uint64(bb.hosts))), 1000, 100)
 			}
 		})
 		b.Run(bb.name+", all cores", func(b *testing.B) {
@@ -336,7 +338,7 @@ func BenchmarkLimiter(b *testing.B) {
 			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				for n := int(cores.Add(1)) << 16; pb.Next(); n++ {
-					l.allow(host4(n*0x9e3779b1%bb.hosts), 1000, 100)
+					l.allow(host4(int(uint64(n)*0x9e3779b1%uint64(bb.hosts))), 1000, 100)
 				}
 			})
 		})

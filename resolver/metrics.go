@@ -24,13 +24,15 @@ const (
 	Limited
 	// Malformed packets are no query that could be understood.
 	Malformed
+	// Overload lookups are not answered, because there is more to do than this node can.
+	Overload
 	// Foreign lookups are those of names outside the zones, or of what is never answered, as a transfer.
 	Foreign
 )
 
 var resultNames = [...]string{
 	Answered: "answered", NoData: "nodata", Unauthenticated: "unauthenticated", Revoked: "revoked",
-	Denied: "denied", Limited: "limited", Malformed: "malformed", Foreign: "foreign",
+	Denied: "denied", Limited: "limited", Malformed: "malformed", Overload: "overload", Foreign: "foreign",
 }
 
 // String returns the result as it stands in metrics.
@@ -49,7 +51,7 @@ const (
 type Metrics interface {
 	// Lookups counts n lookups with the same result. key opened the names; it is nil if none did.
 	Lookups(front Front, result Result, key *cipher.Key, n int)
-	// Took tells that n lookups were done, each within d of its arrival from the system.
+	// Took tells that n lookups were done within d of being read, which is when all were that were read together.
 	Took(front Front, d time.Duration, n int)
 }
 

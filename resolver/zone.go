@@ -1,7 +1,6 @@
 package resolver
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -44,10 +43,12 @@ const (
 type zone struct {
 	text string // lower case, without a final dot
 	wire []byte // lower case, as it stands at the end of a name in a packet: RFC 1035, section 3.1
-	ns   []dns.RR
-	soa  *dns.SOA // nil for local
-	// soaWire is the SOA after a question that ends in the zone in lower case, with its pointers counted from
-	// where the zone begins there; pointers says where in it they stand.
+	// between is the labels of names that exist because there is a zone below them.
+	between []string
+	ns      []dns.RR
+	soa     *dns.SOA // nil for local
+	// soaWire is the SOA after a question that ends in the zone, with its pointers counted from where the
+	// zone begins there; pointers says where in it they stand.
 	soaWire  []byte
 	pointers []int
 }
@@ -56,33 +57,74 @@ type zone struct {
 func newZones(zones []Zone) ([]*zone, error) {
 	var out []*zone
 	for _, z := range zones {
-		if err := checkZone(z.Name); err != nil {
+		n, err := newZone(z.Name)
+		if err != nil {
 			return nil, err
 		}
-		n := &zone{text: strings.ToLower(strings.TrimSuffix(z.Name, "."))}
-		n.wire = make([]byte, 256)
-		end, err := dns.PackDomainName(n.text+".", n.wire, 0, nil, false)
-		if err != nil {
-			return nil, fmt.Errorf("%q is not the name of a zone: %w", z.Name, err)
-		}
-		n.wire = n.wire[:end]
 		if slices.ContainsFunc(out, func(o *zone) bool { return o.text == n.text }) {
 			return nil, fmt.Errorf("zone %q is there twice", z.Name)
+		}
+		if err := n.addAuthority(z.Nameservers); err != nil {
+			return nil, err
 		}
 		out = append(out, n)
 	}
 	slices.SortStableFunc(out, func(a, b *zone) int { return len(b.wire) - len(a.wire) })
-	for _, z := range zones {
-		n := out[slices.IndexFunc(out, func(o *zone) bool { return strings.EqualFold(o.text, strings.TrimSuffix(z.Name, ".")) })]
-		if err := n.addAuthority(z.Nameservers, out); err != nil {
-			return nil, err
+	for _, z := range out {
+		for _, ns := range z.ns {
+			host := ns.(*dns.NS).Ns
+			if in, _ := zoneOf(out, strings.TrimSuffix(host, ".")); in != nil {
+				return nil, fmt.Errorf("zone %q: the name server %q is in the zone %q, which has no addresses of hosts: give it a name in the zone above", z.text, host, in.text)
+			}
+		}
+		in, between := zoneOf(out, z.above())
+		for in != nil && between != "" {
+			in.between = append(in.between, between)
+			_, between, _ = strings.Cut(between, ".")
 		}
 	}
 	return out, nil
 }
 
+func newZone(name string) (*zone, error) {
+	if err := checkZone(name); err != nil {
+		return nil, err
+	}
+	wire := make([]byte, maxName+1)
+	end, err := dns.PackDomainName(dns.Fqdn(name), wire, 0, nil, false)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not the name of a zone: %w", name, err)
+	}
+	wire = wire[:end]
+	for i, c := range wire {
+		if 'A' <= c && c <= 'Z' { // no octet that counts a label is a letter
+			wire[i] += 'a' - 'A'
+		}
+	}
+	// Names are compared as they are unpacked, whichever way this one was written.
+	text, _, err := dns.UnpackDomainName(wire, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not the name of a zone: %w", name, err)
+	}
+	return &zone{text: strings.TrimSuffix(text, "."), wire: wire}, nil
+}
+
+// hasBelow reports whether there is a zone below the name with those labels before this one.
+func hasBelow[T string | []byte](z *zone, labels T) bool {
+	return slices.ContainsFunc(z.between, func(b string) bool { return len(b) == len(labels) && strings.EqualFold(b, string(labels)) })
+}
+
+// above returns the name above a zone, without a final dot; it is empty for a zone of one label.
+func (z *zone) above() string {
+	above, _, err := dns.UnpackDomainName(z.wire, 1+int(z.wire[0]))
+	if err != nil {
+		panic(err) // the whole name was unpacked
+	}
+	return strings.TrimSuffix(above, ".")
+}
+
 // addAuthority makes the SOA and the NS records of a zone.
-func (z *zone) addAuthority(nameservers []string, zones []*zone) error {
+func (z *zone) addAuthority(nameservers []string) error {
 	if isLocal(z.text) {
 		if len(nameservers) > 0 {
 			return fmt.Errorf("zone %q has no name servers: it belongs to Multicast DNS", z.text)
@@ -97,9 +139,6 @@ func (z *zone) addAuthority(nameservers []string, zones []*zone) error {
 		name := dns.CanonicalName(host)
 		if _, ok := dns.IsDomainName(name); !ok || name == "." {
 			return fmt.Errorf("zone %q: %q is not the name of a name server", z.text, host)
-		}
-		if in, _ := zoneOf(zones, strings.TrimSuffix(name, ".")); in != nil {
-			return fmt.Errorf("zone %q: the name server %q is in the zone %q, which has no addresses of hosts: give it a name in the zone above", z.text, host, in.text)
 		}
 		if i == 0 {
 			primary = name
@@ -147,8 +186,7 @@ func (z *zone) packSOA() error {
 // the long way has to.
 func (z *zone) putSOA(buf []byte, at, zoneAt int) (end int, ok bool) {
 	end = at + len(z.soaWire)
-	// Compression is of names in the same case; and what is longer may have to be cut.
-	if !bytes.Equal(buf[zoneAt:zoneAt+len(z.wire)], z.wire) || end+optSize > dns.MinMsgSize {
+	if end+optSize > dns.MinMsgSize { // it may have to be cut
 		return at, false
 	}
 	copy(buf[at:], z.soaWire)
@@ -157,6 +195,24 @@ func (z *zone) putSOA(buf []byte, at, zoneAt int) (end int, ok bool) {
 		binary.BigEndian.PutUint16(field, binary.BigEndian.Uint16(field)+uint16(zoneAt))
 	}
 	return end, true
+}
+
+// soaFor returns the SOA for a question, with its names in the letters of the question as far as they are the
+// same, so that they are compressed in whichever case it was asked.
+func (z *zone) soaFor(question string) *dns.SOA {
+	soa := *z.soa
+	for _, name := range []*string{&soa.Hdr.Name, &soa.Ns, &soa.Mbox} {
+		if same := dns.CompareDomainName(*name, question); same > 0 {
+			*name = (*name)[:tail(*name, same)] + question[tail(question, same):]
+		}
+	}
+	return &soa
+}
+
+// tail returns where the last n labels of a name begin.
+func tail(name string, n int) int {
+	labels := dns.Split(name)
+	return labels[len(labels)-n]
 }
 
 // isLocal reports whether a zone belongs to Multicast DNS: RFC 6762, section 3.

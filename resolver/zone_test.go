@@ -46,7 +46,7 @@ func TestCheckZones(t *testing.T) {
 
 // Of two zones that a name is in, it belongs to the one below.
 func TestZoneOf(t *testing.T) {
-	zones, err := newZones([]Zone{{Name: "corp.example"}, {Name: "local"}, {Name: "Ice.corp.example."}})
+	zones, err := newZones([]Zone{{Name: "corp.example"}, {Name: "local"}, {Name: "Ice.corp.example."}, {Name: "deep.below.corp.example"}, {Name: "école.example"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,6 +61,9 @@ func TestZoneOf(t *testing.T) {
 		{`a\.local`, "", ""},
 		{`a\\.local`, "local", `a\\`},
 		{"local.example", "", ""},
+		{"a.deep.below.corp.example", "deep.below.corp.example", "a"},
+		{"below.corp.example", "corp.example", "below"},
+		{`x.\195\169cole.example`, `\195\169cole.example`, "x"},
 		{"", "", ""},
 	} {
 		z, labels := zoneOf(zones, tt.name)

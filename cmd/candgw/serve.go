@@ -194,8 +194,8 @@ func (s *server) openRing(dataDir string) error {
 	if err != nil {
 		return err
 	}
-	s.loaded(ring)
 	s.live.Store(ring)
+	s.loaded(ring)
 	return nil
 }
 

@@ -35,7 +35,7 @@ func newLookups() lookups {
 			Name: "candgw_lookups_total", Help: "Lookups by front end (dns, mdns), what came of them, and the id of the key that opened the name.",
 		}, []string{"front", "result", "key"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "candgw_lookup_duration_seconds", Help: "Time from when a lookup was read to when its answer was handed to the system.",
+			Name: "candgw_lookup_duration_seconds", Help: "Time from when a lookup was read to when all were done that were read together with it.",
 			Buckets: prometheus.ExponentialBuckets(4e-6, 4, 10),
 		}, []string{"front"}),
 		mu: new(sync.RWMutex), known: map[lookup]prometheus.Counter{}, took: map[resolver.Front]prometheus.Observer{},
