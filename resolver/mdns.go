@@ -118,10 +118,10 @@ func (m *MDNS) rescan() error {
 	}
 	// To ask the system takes a while, in which packets are not to wait.
 	networks := make([]mcast.Networks, len(interfaces))
+	unknown := make([]bool, len(interfaces))
 	for i, ifc := range interfaces {
-		if addrs, err := ifc.Addrs(); err == nil {
-			networks[i] = mcast.NetworksOf(addrs)
-		}
+		addrs, err := ifc.Addrs()
+		networks[i], unknown[i] = mcast.NetworksOf(addrs), err != nil
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -130,6 +130,10 @@ func (m *MDNS) rescan() error {
 		nets := networks[i]
 		for _, v6 := range []bool{false, true} {
 			l := link{ifc.Index, v6}
+			if unknown[i] { // for the moment, so that what there is stays
+				found[l] = true
+				continue
+			}
 			if !slices.ContainsFunc(nets, func(n netip.Prefix) bool { return n.Addr().Is6() == v6 }) {
 				continue // nobody there to speak that version with
 			}
@@ -205,8 +209,7 @@ func (m *MDNS) read(p *port) {
 		case err != nil:
 			time.Sleep(10 * time.Millisecond)
 		case p.link.v6 && in.dst.IsMulticast() && in.link != p.link:
-			// Linux gives an IPv6 socket what comes to a group that it joined on any link; the port of
-			// that link has it too. Over IPv4 it may be that only the wrong port has it.
+			// The port of that link has it too: see sift.
 		default:
 			m.handle(buf[:n], in)
 		}
@@ -278,6 +281,9 @@ func (m *MDNS) multicast(l link, r *reply) {
 // send sends a reply on a link, from the address of this host that was asked if one was. It does not wait:
 // what a link does not take is lost like any datagram, and the asker asks again.
 func (m *MDNS) send(l link, r *reply, to net.Addr, src net.IP) {
+	if time.Since(r.asked) >= r.answer.TTL {
+		return // it was put off, and its key may have ended meanwhile
+	}
 	packet, err := r.pack()
 	if err != nil {
 		return // a name that cannot be packed cannot have been unpacked

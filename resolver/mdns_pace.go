@@ -12,7 +12,7 @@ const (
 	pauseToDefend = 250 * time.Millisecond
 )
 
-// maxPaced bounds how many names a pacer remembers, which are those of one second: some 24 MiB. To get there
+// maxPaced bounds how many names a pacer remembers, which are those of the last second or two: some 24 MiB. To get there
 // a host on the link has to know as many names that open, and the link to carry 100 Mbit/s of answers. What
 // comes beyond is multicast as well, and again when it is asked for again: a browser that is not answered
 // loses more than a link with that much on it.
@@ -20,7 +20,7 @@ const maxPaced = 1 << 16
 
 // A pacer keeps the rule of one multicast a record, link and second: RFC 6762, section 6. What comes too
 // early is put off to the end of the second, never dropped: browsers ask once and wait. It remembers what
-// was multicast within the last second, and nothing else.
+// was multicast within the last second, or is about to be, and nothing else.
 type pacer struct {
 	multicast func(link, *reply) // called by one goroutine or another, and must not block
 

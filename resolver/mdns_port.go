@@ -55,7 +55,7 @@ type datagram struct {
 }
 
 func (p *port) open4(ifc *net.Interface) error {
-	filter, err := sift()
+	filter, err := sift(p.link)
 	if err != nil {
 		return err
 	}
@@ -65,14 +65,14 @@ func (p *port) open4(ifc *net.Interface) error {
 	}
 	setReadBuffer(c)
 	p.v4 = ipv4.NewPacketConn(c)
-	p.v4.SetBPF(filter) // not every system has filters; what this one keeps out is dropped later there
+	p.v4.SetBPF(filter) // where the system has none, what it would keep out is dropped later
 	return cmp.Or(p.v4.SetControlMessage(ipv4.FlagInterface|ipv4.FlagDst, true),
 		p.v4.SetTTL(hops), p.v4.SetMulticastTTL(hops), p.v4.SetMulticastLoopback(true),
 		p.v4.JoinGroup(ifc, &net.UDPAddr{IP: mcast.Group4}))
 }
 
 func (p *port) open6(ifc *net.Interface) error {
-	filter, err := sift()
+	filter, err := sift(p.link)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (p *port) open6(ifc *net.Interface) error {
 	}
 	setReadBuffer(c)
 	p.v6 = ipv6.NewPacketConn(c)
-	p.v6.SetBPF(filter) // not every system has filters; what this one keeps out is dropped later there
+	p.v6.SetBPF(filter) // where the system has none, what it would keep out is dropped later
 	return cmp.Or(p.v6.SetControlMessage(ipv6.FlagInterface|ipv6.FlagDst, true),
 		p.v6.SetHopLimit(hops), p.v6.SetMulticastHopLimit(hops), p.v6.SetMulticastLoopback(true),
 		p.v6.JoinGroup(ifc, &net.UDPAddr{IP: mcast.Group6}))

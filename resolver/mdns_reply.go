@@ -33,6 +33,7 @@ type query struct {
 type reply struct {
 	name   string // as asked, in lower case
 	answer Answer
+	asked  time.Time
 	// Which records are to be sent: that of the address, and the NSEC that says that there is no other.
 	address, nsec bool
 	unicast       bool
@@ -90,7 +91,7 @@ func (r *Resolver) hear(packet []byte, q query) (c call, ok bool) {
 			} else {
 				at = len(c.replies)
 				c.replies = append(c.replies, reply{
-					name: name, answer: a, id: m.Id, legacy: legacy, unicast: true,
+					name: name, answer: a, asked: began, id: m.Id, legacy: legacy, unicast: true,
 					defends: slices.ContainsFunc(m.Ns, func(rr dns.RR) bool { return strings.EqualFold(rr.Header().Name, name) }), // section 8.1
 				})
 			}

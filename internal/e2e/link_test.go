@@ -203,7 +203,7 @@ func testAskedTwice(t *testing.T, n *network, g *gateway) {
 	}
 	pause := second.at.Sub(first.at)
 	t.Logf("second answer %v after the first", pause)
-	if pause < 900*time.Millisecond || pause > 2500*time.Millisecond {
+	if pause < 700*time.Millisecond || pause > 2500*time.Millisecond {
 		t.Errorf("second answer %v after the first, want about a second", pause)
 	}
 	a.checkQuiet(t, 300*time.Millisecond) // the two that came early share one answer

@@ -51,7 +51,7 @@ func TestTwoNodes(t *testing.T) {
 			a.send(t, tt.group, question(name, dns.TypeA, dns.ClassINET))
 			again, last := both(t, name, want, to)
 			t.Logf("put off for %v and %v", again.at.Sub(first.at), last.at.Sub(first.at))
-			if pause := again.at.Sub(first.at); pause < 900*time.Millisecond {
+			if pause := again.at.Sub(first.at); pause < 700*time.Millisecond {
 				t.Errorf("again after %v, want a second", pause)
 			}
 			a.checkQuiet(t, 1500*time.Millisecond)
