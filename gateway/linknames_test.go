@@ -5,10 +5,12 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
+	"strconv"
 	"testing"
 )
 
-// Questions on a real link are asked in internal/e2e, in network namespaces.
+// Questions to browsers are asked in internal/e2e.
 
 func TestLinkNamesWithoutLink(t *testing.T) {
 	l := NewLinkNames([]string{"no-such-link"})
@@ -41,22 +43,34 @@ func TestLinkNamesElsewhere(t *testing.T) {
 	}
 }
 
-func TestHolds(t *testing.T) {
+func TestLinkNamesChoose(t *testing.T) {
 	all, err := net.Interfaces()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, ifc := range all {
-		if ifc.Flags&net.FlagLoopback == 0 {
-			continue
-		}
-		for addr, want := range map[string]bool{"127.0.0.1": true, "192.0.2.1": false} {
-			if got := holds(&ifc, netip.MustParseAddr(addr)); got != want {
-				t.Errorf("%s holds %s: %v", ifc.Name, addr, got)
+	i := slices.IndexFunc(all, func(ifc net.Interface) bool { return ifc.Flags&net.FlagLoopback != 0 })
+	if i < 0 {
+		t.Skip("no loopback interface")
+	}
+	lo := all[i]
+	for _, tt := range []struct {
+		name, client string
+		want         bool
+	}{
+		{"not known", "", true},
+		{"loopback", "127.0.0.1", true},
+		{"loopback, IPv6", "::1", true},
+		{"elsewhere", "192.0.2.1", false},
+		{"zone is its name", "fe80::1%" + lo.Name, true},
+		{"zone is its index", "fe80::1%" + strconv.Itoa(lo.Index), true},
+		{"zone is no interface", "fe80::1%no-such-link", false},
+		{"zone is no index", "fe80::1%2147483647", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			client, _ := netip.ParseAddr(tt.client)
+			if got := choose([]net.Interface{lo}, client); len(got) == 1 != tt.want {
+				t.Errorf("got %v", got)
 			}
-		}
-		if holds(&ifc, netip.Addr{}) {
-			t.Error("it holds a client that is not known")
-		}
+		})
 	}
 }

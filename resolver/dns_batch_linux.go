@@ -272,21 +272,27 @@ func (b *batch) sendEach(fd uintptr, k int) {
 }
 
 // push sends pieces, once there is room for them in the system, and returns how many of them.
-func (b *batch) push(fd uintptr, first, n int) (sent int, errno syscall.Errno) {
+func (b *batch) push(fd uintptr, first, n int) (int, syscall.Errno) {
 	for {
-		sent, errno = b.call(unix.SYS_SENDMMSG, fd, &b.out[first], n)
+		sent, errno := b.call(unix.SYS_SENDMMSG, fd, &b.out[first], n)
 		switch errno {
 		case unix.EINTR:
 		case unix.EAGAIN:
-			if err := b.raw.Write(func(fd uintptr) bool {
-				sent, errno = b.call(unix.SYS_SENDMMSG, fd, &b.out[first], n)
-				return errno != unix.EAGAIN
-			}); err != nil {
-				return 0, unix.EBADF // it was closed meanwhile
-			}
-			return sent, errno
+			return b.pushLater(first, n)
 		default:
 			return sent, errno
 		}
 	}
+}
+
+// pushLater waits for room.
+func (b *batch) pushLater(first, n int) (sent int, errno syscall.Errno) {
+	err := b.raw.Write(func(fd uintptr) bool {
+		sent, errno = b.call(unix.SYS_SENDMMSG, fd, &b.out[first], n)
+		return errno != unix.EAGAIN
+	})
+	if err != nil {
+		return 0, unix.EBADF // it was closed meanwhile
+	}
+	return sent, errno
 }

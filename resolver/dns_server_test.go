@@ -38,7 +38,7 @@ func newZonedWorld(t testing.TB) *world {
 	zones, err := newZones([]Zone{
 		{Name: "local"}, {Name: "other.test"}, big,
 		{Name: "ice.corp.example", Nameservers: []string{"ns1.corp.example", "ns2.corp.example"}},
-	})
+	}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func newDNS(t testing.TB) (*world, *DNS) {
 		{Name: "b.a.Other.test"}, // with a name between
 		{Name: "école.example"},  // which can be written in several ways
 		{Name: `o'brien\032x.example`},
-	})
+	}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestNameBetweenZones(t *testing.T) {
 }
 
 func TestZoneOfWire(t *testing.T) {
-	zones, err := newZones([]Zone{{Name: "local"}, {Name: "a0.example"}, {Name: "b.a0.example"}, {Name: "x-y.test"}})
+	zones, err := newZones([]Zone{{Name: "local"}, {Name: "a0.example"}, {Name: "b.a0.example"}, {Name: "x-y.test"}}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

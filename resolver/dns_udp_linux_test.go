@@ -427,3 +427,42 @@ func TestReflectingPorts(t *testing.T) {
 		}
 	}
 }
+
+// All that happens from one wait to the next allocates nothing.
+func TestBatchAllocatesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.config.Metrics = noMetrics{}
+	d := listen(t, w, "127.0.0.1:0")
+	defer d.closeAll()
+	c := dial(t, d, "127.0.0.1")
+	packet := slices.Clone(queries(t, w)["A "+w.name(t, cipher.AESUUID, addr4).String()+".local."])
+	binary.BigEndian.PutUint16(packet, 0) // for the first socket
+	raw, err := d.udp[0].conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBatch(d.udp[0], raw)
+	answered := 0
+	if err := raw.Read(func(fd uintptr) bool {
+		if n := testing.AllocsPerRun(100, func() {
+			for range 3 {
+				c.Write(packet)
+			}
+			if errno := b.receive(fd); errno != 0 {
+				t.Error(errno)
+			}
+			b.answer()
+			b.send(fd)
+			answered += b.replies
+			b.worker.tally.flush(b.now().Sub(b.began))
+		}); n != 0 {
+			t.Errorf("%v allocations", n)
+		}
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if answered < 300 {
+		t.Errorf("%d answered", answered)
+	}
+}

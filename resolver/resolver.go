@@ -69,7 +69,7 @@ func New(config Config) (*Resolver, error) {
 	if config.Metrics == nil {
 		config.Metrics = noMetrics{}
 	}
-	zones, err := newZones(config.Zones)
+	zones, err := newZones(config.Zones, uint32(config.Now().Unix()))
 	if err != nil {
 		return nil, err
 	}

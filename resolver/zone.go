@@ -25,10 +25,10 @@ type Zone struct {
 }
 
 const (
-	// The fields of the SOA: RFC 1035, section 3.3.13. Nobody transfers the zone, so that only the last
-	// one, which bounds how long a negative answer is kept (RFC 2308, section 4), has an effect. A name
-	// that opens nowhere may open a moment later, when the key has arrived.
-	soaSerial   = 1
+	// The fields of the SOA: RFC 1035, section 3.3.13. Nobody transfers the zone, but resolvers that hold a
+	// stub of it look here whether its name servers are others now; the serial is when this node started. The last
+	// field bounds how long a negative answer is kept (RFC 2308, section 4): a name that opens nowhere
+	// may open a moment later, when the key has arrived.
 	soaRefresh  = 3600
 	soaRetry    = 600
 	soaExpire   = 7 * 24 * 3600
@@ -54,7 +54,7 @@ type zone struct {
 }
 
 // newZones returns the zones, the longer names first: of two that contain a name, the one below counts.
-func newZones(zones []Zone) ([]*zone, error) {
+func newZones(zones []Zone, serial uint32) ([]*zone, error) {
 	var out []*zone
 	for _, z := range zones {
 		n, err := newZone(z.Name)
@@ -64,7 +64,7 @@ func newZones(zones []Zone) ([]*zone, error) {
 		if slices.ContainsFunc(out, func(o *zone) bool { return o.text == n.text }) {
 			return nil, fmt.Errorf("zone %q is there twice", z.Name)
 		}
-		if err := n.addAuthority(z.Nameservers); err != nil {
+		if err := n.addAuthority(z.Nameservers, serial); err != nil {
 			return nil, err
 		}
 		out = append(out, n)
@@ -124,7 +124,7 @@ func (z *zone) above() string {
 }
 
 // addAuthority makes the SOA and the NS records of a zone.
-func (z *zone) addAuthority(nameservers []string) error {
+func (z *zone) addAuthority(nameservers []string, serial uint32) error {
 	if isLocal(z.text) {
 		if len(nameservers) > 0 {
 			return fmt.Errorf("zone %q has no name servers: it belongs to Multicast DNS", z.text)
@@ -147,7 +147,7 @@ func (z *zone) addAuthority(nameservers []string) error {
 	}
 	z.soa = &dns.SOA{
 		Hdr: header(dns.TypeSOA, negativeTTL), Ns: primary, Mbox: mailbox + z.text + ".",
-		Serial: soaSerial, Refresh: soaRefresh, Retry: soaRetry, Expire: soaExpire, Minttl: uint32(negativeTTL / time.Second),
+		Serial: serial, Refresh: soaRefresh, Retry: soaRetry, Expire: soaExpire, Minttl: uint32(negativeTTL / time.Second),
 	}
 	return z.packSOA()
 }
@@ -242,7 +242,7 @@ func isDot(name string, at int) bool {
 
 // CheckZones returns an error if [New] would.
 func CheckZones(zones []Zone) error {
-	_, err := newZones(zones)
+	_, err := newZones(zones, 0)
 	return err
 }
 

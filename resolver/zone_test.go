@@ -46,7 +46,7 @@ func TestCheckZones(t *testing.T) {
 
 // Of two zones that a name is in, it belongs to the one below.
 func TestZoneOf(t *testing.T) {
-	zones, err := newZones([]Zone{{Name: "corp.example"}, {Name: "local"}, {Name: "Ice.corp.example."}, {Name: "deep.below.corp.example"}, {Name: "école.example"}})
+	zones, err := newZones([]Zone{{Name: "corp.example"}, {Name: "local"}, {Name: "Ice.corp.example."}, {Name: "deep.below.corp.example"}, {Name: "école.example"}}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,5 +74,13 @@ func TestZoneOf(t *testing.T) {
 		if zone != tt.zone || labels != tt.labels {
 			t.Errorf("%s: got %q in %q, want %q in %q", tt.name, labels, zone, tt.labels, tt.zone)
 		}
+	}
+}
+
+// A node that was started with other name servers has a later serial, or stubs would keep the former ones.
+func TestSerial(t *testing.T) {
+	w := newWorld(t, "a.example")
+	if got, want := w.zones[0].soa.Serial, uint32(w.now.Unix()); got != want {
+		t.Errorf("got %d, want %d", got, want)
 	}
 }
