@@ -66,6 +66,9 @@ func asks(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		got := []string{dns.RcodeToString[reply.Rcode]}
 		for _, rr := range append(reply.Answer, reply.Ns...) {
+			if soa, ok := rr.(*dns.SOA); ok {
+				soa.Serial = 1 // it tells when the server was started
+			}
 			got = append(got, dns.TypeToString[rr.Header().Rrtype]+" "+strings.TrimPrefix(rr.String(), rr.Header().String()))
 		}
 		if want := args[4:]; strings.Join(got, "; ") != strings.Join(want, "; ") {

@@ -55,8 +55,9 @@ type server struct {
 
 	certificate atomic.Pointer[tls.Certificate] // of DNS over TLS
 
-	// config is what is in use. It belongs to the goroutine that reloads, once serve runs.
+	// What is in use belongs to the goroutine that reloads, once serve runs.
 	config     *config.Config
+	token      string // of the API
 	readConfig func() (*config.Config, error)
 	policies   atomic.Pointer[policySource]
 	changed    chan struct{} // the policies' path
@@ -152,6 +153,11 @@ func (a *app) serveFlags(fs *flag.FlagSet) (merge func(*config.Config) error) {
 				c.AllowEnv = allowEnv
 			}
 		})
+		for _, z := range c.DNS.Zones {
+			if wrong := config.WrongZone(z); wrong != "" {
+				return usageError("--zone: %s", wrong)
+			}
+		}
 		if err := resolver.CheckZones(zonesOf(c.DNS)); err != nil {
 			return usageError("--zone: %w", err)
 		}
@@ -257,6 +263,7 @@ func (s *server) useToken(token string) {
 		Gateway: s.gateway, Metrics: s.metrics, Ready: s.ready, Trouble: s.trouble, Token: token, Log: s.log,
 	})
 	s.handler.Store(&handler)
+	s.token = token
 }
 
 // trouble tells what is wrong though the process serves.

@@ -3,11 +3,11 @@ package main
 import (
 	"crypto/tls"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/candgw/candgw/internal/config"
 	"github.com/candgw/candgw/keyring"
+	"github.com/candgw/candgw/policy"
 	"github.com/candgw/candgw/resolver"
 )
 
@@ -43,7 +43,7 @@ func readCertificate(c *config.TLS) (*tls.Certificate, error) {
 	if c == nil {
 		return nil, nil
 	}
-	chain, err := os.ReadFile(c.CertificateFile)
+	chain, err := policy.ReadSource(c.CertificateFile)
 	if err != nil {
 		return nil, fmt.Errorf("the certificate of DNS over TLS: %w", err)
 	}
@@ -51,7 +51,7 @@ func readCertificate(c *config.TLS) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the key of DNS over TLS: %w", err)
 	}
-	pair, err := tls.X509KeyPair(chain, key)
+	pair, err := tls.X509KeyPair(chain.Text, key)
 	if err != nil {
 		return nil, fmt.Errorf("%s and %s are no certificate and its key, in PEM: %w", c.CertificateFile, c.KeyFile, err)
 	}

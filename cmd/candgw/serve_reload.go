@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -40,22 +41,27 @@ func (s *server) followConfig(ctx context.Context) {
 // reloadConfig takes into use what of the configuration can be at run time: all of it, or, after an error,
 // nothing.
 func (s *server) reloadConfig() error {
-	next, err := s.readConfig()
+	onDisk, err := s.readConfig()
 	if err != nil {
 		return err
 	}
-	atRuntime, needsRestart := s.config.Changes(next)
+	atRuntime, needsRestart := s.config.Changes(onDisk)
 	if len(needsRestart) > 0 {
 		s.log.Warn("the configuration has changes that want a restart", "changes", strings.Join(needsRestart, ", "))
 	}
-	next = s.config.Reloaded(next)
-	token, err := readToken(next.API.TokenFile)
-	if err != nil {
-		return err
+	next := s.config.Reloaded(onDisk)
+	// What only stays until the restart is kept as it was read: its files may be gone.
+	token := s.token
+	if onDisk.API.TokenFile == next.API.TokenFile {
+		if token, err = readToken(next.API.TokenFile); err != nil {
+			return err
+		}
 	}
-	certificate, err := readCertificate(next.DNS.TLS)
-	if err != nil {
-		return err
+	var certificate *tls.Certificate
+	if onDisk.DNS.TLS != nil {
+		if certificate, err = readCertificate(next.DNS.TLS); err != nil {
+			return err
+		}
 	}
 	if next.PolicyDir != s.config.PolicyDir || next.AllowEnv != s.config.AllowEnv {
 		if err := s.openPolicies(next); err != nil {

@@ -198,17 +198,20 @@ func (r *reader) dns(to *DNS, body hcl.Body) {
 	r.zones(to, h.Zones, h.Zone)
 	if h.TLS != nil {
 		to.TLS = new(TLS)
-		r.tls(to.TLS, h.TLS.Body)
+		r.tls(to.TLS, h.TLS.Body, to.Listen)
 	}
 }
 
-func (r *reader) tls(to *TLS, body hcl.Body) {
+// tls reads the block. plain is where DNS is answered without TLS.
+func (r *reader) tls(to *TLS, body hcl.Body, plain string) {
 	var h tlsHCL
 	r.decode("tls", body, &h)
 	r.needs(body, h.Listen, "listen", "where DNS over TLS is answered")
 	r.needs(body, h.CertificateFile, "certificate_file", "the file of the certificate, in PEM")
 	r.needs(body, h.KeyFile, "key_file", "the file of its private key, in PEM")
-	r.listen(&to.Listen, h.Listen)
+	if r.listen(&to.Listen, h.Listen) && to.Listen == plain && !strings.HasSuffix(plain, ":0") { // 0 is any that is free
+		r.fail(h.Listen.Expr.Range(), "Address twice", fmt.Sprintf("%q is where DNS is answered without TLS: give one of the two another port. That of DNS is 53, that of DNS over TLS 853.", plain))
+	}
 	r.path(&to.CertificateFile, h.CertificateFile)
 	r.path(&to.KeyFile, h.KeyFile)
 }

@@ -69,6 +69,11 @@ var mistakes = []struct {
 	{"dns {\n  zones = [\n    \"local\",\n    \"a..b\",\n  ]\n}", 4, "Not a zone", `not "a..b"`},
 	{"dns {\n  zones = [\"\"]\n}", 2, "Not a zone", `not ""`},
 	{"dns {\n  zones = [\".\"]\n}", 2, "Not a zone", `not "."`},
+	{"dns {\n  zones = [\"a b.example\"]\n}", 2, "Not a zone", `letters, digits, '-', '_' and dots, unlike "a b.example".`},
+	{"dns {\n  zones = [\"*.example\"]\n}", 2, "Not a zone", `unlike "*.example".`},
+	{"dns {\n  zones = [\"a\\\\.b.example\"]\n}", 2, "Not a zone", `unlike "a\\.b.example".`},
+	{"dns {\n  zones = [\"münchen.example\"]\n}", 2, "Not a zone", `Write it in A-labels (RFC 5890, section 2.3.2.1): "xn--mnchen-3ya.example".`},
+	{"dns {\n  zone \"é.example\" {\n    nameservers = [\"ns.example\"]\n  }\n}", 2, "Not a zone", `"xn--9ca.example"`},
 	{"dns {\n  zones = [\n    \"local\",\n    5,\n  ]\n}", 4, "Wrong type", "each a text in quotes"},
 	{"dns {\n  zones = [for z in [\"a..b\"] : z]\n}", 2, "Not a zone", `not "a..b"`},
 	{"dns {\n  zones = [\n    \"local\",\n    \"LOCAL.\",\n  ]\n}", 4, "Zone twice", `"LOCAL." is there already`},
@@ -93,6 +98,8 @@ var mistakes = []struct {
 	{"dns {\n  tls {\n    certificate_file = \"a\"\n    key_file = \"b\"\n  }\n}", 2, "Missing attribute", `The block wants "listen"`},
 	{"dns {\n  tls {\n    listen = \"853\"\n    certificate_file = \"a\"\n    key_file = \"b\"\n  }\n}", 3, "Not an address", `not "853"`},
 	{"dns {\n  tls {\n    listen = \":853\"\n    certificate_file = \"\"\n    key_file = \"b\"\n  }\n}", 4, "Empty text", "leave it out"},
+	{"dns {\n  tls {\n    listen = \"127.0.0.1:5354\"\n    certificate_file = \"a\"\n    key_file = \"b\"\n  }\n}", 3, "Address twice", `"127.0.0.1:5354" is where DNS is answered without TLS: give one of the two another port. That of DNS is 53, that of DNS over TLS 853.`},
+	{"dns {\n  tls {\n    listen = \":5353\"\n    certificate_file = \"a\"\n    key_file = \"b\"\n  }\n  listen = \":5353\"\n}", 3, "Address twice", `":5353" is where DNS`},
 
 	// mdns.
 	{"mdns {\n  enabled = \"no\"\n}", 2, "Wrong type", `"enabled" wants true or false`},

@@ -6,9 +6,11 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/miekg/dns"
+	"golang.org/x/net/idna"
 )
 
-// The rules for zones are those of resolver.New, which stands above this package; a test holds them together.
+// The rules for zones are those of resolver.New, which stands above this package, but for WrongZone's letters; a
+// test holds them together.
 
 // zones reads the list and the blocks of zones.
 func (r *reader) zones(to *DNS, list *hcl.Attribute, blocks []*zoneHCL) {
@@ -16,8 +18,8 @@ func (r *reader) zones(to *DNS, list *hcl.Attribute, blocks []*zoneHCL) {
 	zone := func(z element) {
 		name := canonical(z.text)
 		switch {
-		case !isZone(z.text):
-			r.fail(z.at, "Not a zone", fmt.Sprintf("Write a domain name, as in \"local\" or \"ice.corp.example\", not %q.", z.text))
+		case WrongZone(z.text) != "":
+			r.fail(z.at, "Not a zone", WrongZone(z.text))
 		case known[name]:
 			r.fail(z.at, "Zone twice", fmt.Sprintf("%q is there already, in the list zones or as a block zone: leave out one of them.", z.text))
 		}
@@ -94,9 +96,22 @@ func zoneAbove(name string, zones map[string]bool) string {
 
 func canonical(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
 
-func isZone(s string) bool {
-	_, ok := dns.IsDomainName("hostmaster." + s) // the mailbox in its SOA
-	return ok && s != "" && s != "."
+// WrongZone returns what to write instead of what candgw serves no zone of, "" if it does. Of the names that
+// DNS allows it serves those that can be written without escapes, in an SDP, a policy or another server's
+// configuration.
+func WrongZone(name string) string {
+	_, ok := dns.IsDomainName("hostmaster." + name) // the mailbox in its SOA
+	switch {
+	case strings.ContainsFunc(name, func(c rune) bool { return c != '.' && c != '_' && isNotLDH(c) }):
+		hint := ""
+		if label, err := idna.Lookup.ToASCII(name); err == nil {
+			hint = fmt.Sprintf(" Write it in A-labels (RFC 5890, section 2.3.2.1): %q.", label)
+		}
+		return fmt.Sprintf("A zone has letters, digits, '-', '_' and dots, unlike %q.%s", name, hint)
+	case !ok || name == "" || name == ".":
+		return fmt.Sprintf("Write a domain name, as in \"local\" or \"ice.corp.example\", not %q.", name)
+	}
+	return ""
 }
 
 // isLocal reports whether a zone belongs to Multicast DNS: RFC 6762, section 3.

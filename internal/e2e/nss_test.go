@@ -23,6 +23,7 @@ func TestNSS(t *testing.T) {
 	g := startGateway(t, n.router, "--dns", candgw+":53")
 	serveSOA(t, n.router, other+":53")
 	a := startAvahi(t, n.a.namespace, "candgw-e2e-nss")
+	libraries := filepath.Dir(unpacked(t, "lib/*/libnss_mdns_minimal.so.2"))
 	const foreign = "8c9bd03b-b7a5-4a76-a803-eebc688f0388.local"
 
 	// Debian's is the first. Those that ask for both families, Avahi 0.8 keeps waiting for the one that a
@@ -49,7 +50,7 @@ func TestNSS(t *testing.T) {
 		{"DNS server with an SOA", minimal, other, "ahostsv4", g.newName(t, n.a, n.a.v4), ""},
 	} {
 		t.Run(tt.title, func(t *testing.T) {
-			host := libc{namespace: a.namespace, run: a.run, sources: tt.sources, server: tt.server}
+			host := libc{namespace: a.namespace, run: a.run, sources: tt.sources, server: tt.server, libraries: libraries}
 			host.checkGetent(t, tt.database, tt.name, tt.want)
 		})
 	}

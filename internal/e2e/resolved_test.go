@@ -33,8 +33,8 @@ func TestResolved(t *testing.T) {
 	})
 }
 
-// systemd is where scripts/setup.sh unpacks systemd-resolved and what belongs to it.
-const systemd = "testdata/systemd"
+// debian is where scripts/setup.sh unpacks what it does not install.
+const debian = "testdata/debian"
 
 // resolved is a running systemd-resolved.
 type resolved struct {
@@ -87,9 +87,9 @@ func startResolved(t *testing.T, ns namespace, link, hostName string) *resolved 
 // unpacked returns the path of what was unpacked.
 func unpacked(t *testing.T, pattern string) string {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(systemd, pattern))
+	found, err := filepath.Glob(filepath.Join(debian, pattern))
 	if err != nil || len(found) == 0 {
-		t.Fatalf("no %s in %s, where scripts/setup.sh unpacks it: %v", pattern, systemd, err)
+		t.Fatalf("no %s in %s, where scripts/setup.sh unpacks it: %v", pattern, debian, err)
 	}
 	path, err := filepath.Abs(found[0])
 	if err != nil {
