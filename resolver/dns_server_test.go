@@ -49,6 +49,20 @@ func newZonedWorld(t testing.TB) *world {
 // serveDNS runs a server on loopback until the test ends. edit, if there is one, changes it before.
 func serveDNS(t testing.TB, w *world, edit ...func(*DNS)) *testServer {
 	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	s, done := startDNS(t, ctx, w, edit...)
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return s
+}
+
+// startDNS runs a server on loopback until ctx ends; done then has what Serve returned.
+func startDNS(t testing.TB, ctx context.Context, w *world, edit ...func(*DNS)) (s *testServer, done chan error) {
+	t.Helper()
 	d, err := ListenDNS(w.Resolver, "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -60,16 +74,9 @@ func serveDNS(t testing.TB, w *world, edit ...func(*DNS)) *testServer {
 	for _, f := range edit {
 		f(d)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
+	done = make(chan error, 1)
 	go func() { done <- d.Serve(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-	})
-	return &testServer{w, d, &tls.Config{RootCAs: roots, ServerName: "candgw.test"}}
+	return &testServer{w, d, &tls.Config{RootCAs: roots, ServerName: "candgw.test"}}, done
 }
 
 // newCertificate returns a certificate for candgw.test that is its own root.

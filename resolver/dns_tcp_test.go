@@ -2,12 +2,14 @@ package resolver
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"os"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +64,9 @@ func checkEnds(t *testing.T, conn net.Conn) {
 	}
 }
 
+// forEver are the times of a server that ends nothing before the test does.
+var forEver = streamTimes{time.Hour, time.Hour, time.Hour, time.Hour, time.Hour, time.Hour, 100 * time.Millisecond}
+
 // waitEmpty waits until a server has no connection any more.
 func (s *streamServer) waitEmpty(t *testing.T) {
 	t.Helper()
@@ -69,11 +74,11 @@ func (s *streamServer) waitEmpty(t *testing.T) {
 		s.mu.Lock()
 		none := len(s.open) == 0 && len(s.hosts) == 0
 		s.mu.Unlock()
-		if none && len(s.slots) == 1 { // for the connection that is to come
+		if none && s.taken.Load() == 0 {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%d slots are taken, by %d connections", len(s.slots), len(s.open))
+			t.Fatalf("%d places are taken, by %d connections", s.taken.Load(), len(s.open))
 		}
 	}
 }
@@ -130,7 +135,6 @@ func TestStreamHalfAQuery(t *testing.T) {
 
 // Who sends nothing, or not all of a query, or does not read, is cut off.
 func TestStreamTimes(t *testing.T) {
-	long := streamTimes{time.Hour, time.Hour, time.Hour, time.Hour, time.Hour}
 	for _, tt := range []struct {
 		name string
 		set  func(*streamTimes)
@@ -151,6 +155,9 @@ func TestStreamTimes(t *testing.T) {
 				time.Sleep(5 * time.Millisecond)
 			}
 		}},
+		{"a length, and then nothing", func(l *streamTimes) { l.query = 50 * time.Millisecond }, func(t *testing.T, s *testServer, conn *dns.Conn) {
+			conn.Conn.Write([]byte{0, 99})
+		}},
 		{"no room for replies", func(l *streamTimes) { l.write = 50 * time.Millisecond }, func(t *testing.T, s *testServer, conn *dns.Conn) {
 			queries := framed(t, "big.test.", dns.TypeNS, maxStreamQueries-1)
 			conn.Conn.Write(queries) // whatever of it is taken
@@ -160,7 +167,7 @@ func TestStreamTimes(t *testing.T) {
 			t.Run(tt.name+"/"+transport, func(t *testing.T) {
 				s := serveDNS(t, newZonedWorld(t), func(d *DNS) {
 					for _, server := range []*streamServer{d.tcp, d.tls} {
-						server.times = long
+						server.times = forEver
 						tt.set(&server.times)
 					}
 				})
@@ -177,6 +184,23 @@ func TestStreamTimes(t *testing.T) {
 				checkEnds(t, conn.Conn)
 			})
 		}
+	}
+}
+
+// The time of a query is one for its length and what follows.
+func TestStreamQueryTime(t *testing.T) {
+	s := serveDNS(t, newZonedWorld(t), func(d *DNS) {
+		d.tcp.times = forEver
+		d.tcp.times.query = 400 * time.Millisecond
+	})
+	conn := s.dial(t, "tcp")
+	query := framed(t, "local.", dns.TypeSOA, 1)
+	for _, part := range [][]byte{query[:1], query[1:2], query[2:]} {
+		conn.Conn.Write(part)
+		time.Sleep(300 * time.Millisecond)
+	}
+	if m, err := conn.ReadMsg(); err == nil {
+		t.Errorf("got %v", m)
 	}
 }
 
@@ -213,92 +237,75 @@ func TestStreamEndsAfter(t *testing.T) {
 	}
 }
 
-// A connection that brings many queries makes room for others, where there is need of it.
-func TestStreamQueriesAreBounded(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		slots int
-		want  int // replies
-	}{{"places are scarce", 1, maxStreamQueries}, {"there are places", 8, maxStreamQueries + 10}} {
-		t.Run(tt.name, func(t *testing.T) {
-			s := serveDNS(t, newZonedWorld(t), func(d *DNS) { d.tcp.slots = make(chan struct{}, tt.slots) })
-			conn := s.dial(t, "tcp")
-			queries := framed(t, s.name(t, cipher.AESUUID, addr4).String()+".local.", dns.TypeA, maxStreamQueries+10)
-			go func() {
-				conn.Conn.Write(queries)
-				conn.Conn.(*net.TCPConn).CloseWrite()
-			}()
-			checkInOrder(t, conn, tt.want, true)
-		})
+// A connection that waits for a query holds neither the memory of the last one nor of its reply.
+func TestStreamMemory(t *testing.T) {
+	w := newZonedWorld(t)
+	zone := Zone{Name: "bigger.test"}
+	for i := range 400 {
+		zone.Nameservers = append(zone.Nameservers, fmt.Sprintf("%d%s.example", i, strings.Repeat("n", 60)))
 	}
-}
-
-// One host takes no more than its part of the connections.
-func TestStreamsOfHostAreBounded(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("it wants more than one loopback address")
+	zones, err := newZones([]Zone{zone}, 1)
+	if err != nil {
+		t.Fatal(err)
 	}
-	s := serveDNS(t, newZonedWorld(t))
-	from := func(ip string) *dns.Conn {
-		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}).Dial("tcp", s.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { conn.Close() })
-		conn.SetDeadline(time.Now().Add(patience))
-		return &dns.Conn{Conn: conn}
+	w.zones = zones
+	s := serveDNS(t, w, func(d *DNS) { d.tcp.times = forEver })
+	heap := func() uint64 {
+		runtime.GC() // the first leaves what pools hold
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
 	}
-	answers := func(conn *dns.Conn) bool {
-		conn.WriteMsg(new(dns.Msg).SetQuestion("local.", dns.TypeA))
-		_, err := conn.ReadMsg()
-		return err == nil
-	}
-	var held []*dns.Conn
-	for range maxStreamsOfHost {
-		held = append(held, from("127.0.0.2"))
-		if !answers(held[len(held)-1]) {
-			t.Fatal("a connection within the bound is not served")
-		}
-	}
-	if answers(from("127.0.0.2")) {
-		t.Error("one more than the bound is served")
-	}
-	if !answers(from("127.0.0.3")) {
-		t.Error("another host is not served")
-	}
-	held[0].Close()
-	for deadline := time.Now().Add(patience); !answers(from("127.0.0.2")); {
-		if time.Now().After(deadline) {
-			t.Fatal("a place that is free again is not given")
-		}
-	}
-}
-
-// Where all places are taken, a further connection waits, and those that are idle have less time.
-func TestStreamsAreBounded(t *testing.T) {
-	s := serveDNS(t, newZonedWorld(t), func(d *DNS) {
-		d.tcp.slots = make(chan struct{}, 2)
-		d.tcp.times = streamTimes{time.Hour, 50 * time.Millisecond, time.Hour, time.Hour, time.Hour}
-	})
-	first := s.dial(t, "tcp")
-	for range 4 {
+	before := heap()
+	const n = maxStreamsOfHost
+	for range n {
 		conn := s.dial(t, "tcp")
-		conn.Conn.Write(framed(t, s.name(t, cipher.AESUUID, addr4).String()+".local.", dns.TypeA, 1))
-		checkInOrder(t, conn, 1, false)
+		conn.Conn.Write(framed(t, "bigger.test.", dns.TypeNS, 1))
+		if m, err := conn.ReadMsg(); err != nil || m.Len() <= keptOut {
+			t.Fatalf("got %d octets, %v", m.Len(), err)
+		}
 	}
-	checkEnds(t, first.Conn)
+	if got := (int64(heap()) - int64(before)) / n; got > 16<<10 {
+		t.Errorf("%d octets for a connection", got)
+	}
+}
+
+// Who takes no replies is cut off at once: TLS would wait once more, to take leave.
+func TestStreamFailedWrite(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	c := &stream{server: &streamServer{times: streamTimes{write: -time.Second}}, conn: conn, raw: conn, out: []byte{1}}
+	if err := c.send(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("send: %v", err)
+	}
+	if err := conn.SetDeadline(time.Time{}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the connection is open: %v", err)
+	}
 }
 
 func TestKeepAlive(t *testing.T) {
 	for _, tt := range []struct {
-		name  string
-		slots int
-		want  uint16
-	}{{"room", 8, 100}, {"crowded", 1, 10}} {
+		name   string
+		places int
+		want   uint16
+	}{{"room", 8, 100}, {"half", 2, 100}, {"crowded", 1, 10}} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := serveDNS(t, newZonedWorld(t), func(d *DNS) {
-				d.tcp.slots = make(chan struct{}, tt.slots)
-				d.tls.slots = make(chan struct{}, tt.slots)
+				d.tcp.places, d.tls.places = tt.places, tt.places
 			})
 			for _, transport := range transports {
 				conn := s.dial(t, transport)
@@ -328,38 +335,5 @@ func TestKeepAlive(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// A server that ends closes connections that are idle, and answers what has come.
-func TestStreamsAtTheEnd(t *testing.T) {
-	w := newZonedWorld(t)
-	d, err := ListenDNS(w.Resolver, "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.tcp.times = streamTimes{time.Hour, time.Hour, time.Hour, time.Hour, time.Hour}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- d.Serve(ctx) }()
-	s := &testServer{world: w, DNS: d}
-	idle, used, half := s.dial(t, "tcp"), s.dial(t, "tcp"), s.dial(t, "tcp")
-	used.Conn.Write(framed(t, w.name(t, cipher.AESUUID, addr4).String()+".local.", dns.TypeA, 1))
-	checkInOrder(t, used, 1, false)
-	half.Conn.Write([]byte{0, 99, 1})
-	stop()
-	for _, conn := range []*dns.Conn{idle, used, half} {
-		checkEnds(t, conn.Conn)
-	}
-	select {
-	case err := <-done:
-		if err != nil {
-			t.Error(err)
-		}
-	case <-time.After(patience):
-		t.Fatal("Serve does not end")
-	}
-	if _, err := net.Dial("tcp", d.Addr().String()); err == nil {
-		t.Error("the port is still open")
 	}
 }
