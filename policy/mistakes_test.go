@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/candgw/candgw/policy"
@@ -232,7 +231,7 @@ func TestMistakesInLists(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := syscall.Mkfifo(filepath.Join(folder, "pipe"), 0o600); err != nil {
+	if err := makeFIFO(filepath.Join(folder, "pipe")); err != nil {
 		t.Fatal(err)
 	}
 	inFolder := " in the folder of the file that names it"
