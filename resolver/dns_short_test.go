@@ -104,6 +104,14 @@ func queries(t testing.TB, w *world) map[string][]byte {
 		m.SetEdns0(1232, false)
 		m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0123456789abcdef"}}
 	})
+	for code := range uint16(22) { // some of which want to be of a form
+		for _, data := range []string{"", "x", "\x00\x09\x00\x00"} {
+			edited(fmt.Sprintf("option %d %q", code, data), func(m *dns.Msg) {
+				m.SetEdns0(1232, false)
+				m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_LOCAL{Code: code, Data: []byte(data)}}
+			})
+		}
+	}
 	edited("padding and subnet", func(m *dns.Msg) {
 		m.SetEdns0(1232, true)
 		m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_PADDING{Padding: make([]byte, 9)},

@@ -292,3 +292,16 @@ func BenchmarkMDNS(b *testing.B) {
 		}
 	}
 }
+
+// An answer that was put off until its name is no more is not given.
+func TestMDNSTooLate(t *testing.T) {
+	l := link{index: 1}
+	for ago, want := range map[time.Duration]int{0: 1, time.Second: 1, 3 * time.Second: 0} {
+		p := &port{out: make(chan *datagram, 1)}
+		m := &MDNS{ports: map[link]*port{l: p}}
+		m.multicast(l, &reply{name: "x.local.", answer: Answer{Answered, addr4, 2 * time.Second, nil}, address: true, asked: time.Now().Add(-ago)})
+		if len(p.out) != want {
+			t.Errorf("asked %v ago: %d packets, want %d", ago, len(p.out), want)
+		}
+	}
+}
