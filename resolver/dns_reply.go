@@ -104,10 +104,9 @@ func (d *DNS) reply(q *dns.Msg, c *client, known *Answer, t *tally) *dns.Msg {
 	if question.Qclass != dns.ClassINET && question.Qclass != dns.ClassANY {
 		return fail(Foreign, dns.RcodeRefused)
 	}
-	name := strings.TrimSuffix(question.Name, ".")
-	z, labels := d.resolver.zoneOf(name)
+	z, labels := d.resolver.zoneOf(strings.TrimSuffix(question.Name, "."))
 	if known == nil {
-		a := d.resolver.lookup(name, c)
+		a := d.resolver.lookup(z, labels, c)
 		// These are the answers that are much longer than the question.
 		if a.Result == NoData && labels == "" && c.may.Rate > 0 && !d.resolver.limiter.allow(c.addr, c.may.Rate, c.may.Burst, d.resolver.config.Now()) {
 			a.Result = Limited

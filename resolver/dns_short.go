@@ -10,8 +10,8 @@ import (
 )
 
 // The short way answers the common query, in place and without allocating: one question for A, AAAA or HTTPS,
-// which browsers ask for beside them, in class IN, with at most an OPT record. What it answers is octet for octet what the long way does; a fuzz
-// test holds them together. Everything else it leaves to the long way.
+// which browsers ask for beside them, in class IN, with at most an OPT record. What it answers is octet for
+// octet what the long way does; a fuzz test holds them together. Everything else it leaves to the long way.
 
 // The header of a message: RFC 1035, section 4.1.1.
 const (

@@ -86,7 +86,8 @@ func (r *Resolver) Remember(name cipher.Name, pwd string) { r.seen.add(name, pwd
 // exists and has no address: [NoData].
 func (r *Resolver) Resolve(name string, asker Asker) Answer {
 	c := r.client(asker)
-	return r.lookup(strings.TrimSuffix(name, "."), &c)
+	z, labels := r.zoneOf(strings.TrimSuffix(name, "."))
+	return r.lookup(z, labels, &c)
 }
 
 // A client is an asker and what the policies of the moment let it look up.
@@ -100,9 +101,8 @@ func (r *Resolver) client(a Asker) client {
 	return client{addr, r.config.Policy().DecideAsker(addr, a.OnLink)}
 }
 
-// lookup looks up a name without a final dot.
-func (r *Resolver) lookup(name string, c *client) Answer {
-	z, labels := r.zoneOf(name)
+// lookup looks up the labels that stand before a zone, which is nil for a name that is in none.
+func (r *Resolver) lookup(z *zone, labels string, c *client) Answer {
 	if z == nil {
 		return Answer{Result: Foreign}
 	}
