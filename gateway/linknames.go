@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -150,10 +149,7 @@ func choose(interfaces []net.Interface, client netip.Addr) map[link]net.Interfac
 			continue // it has gone meanwhile
 		}
 		nets := mcast.NetworksOf(addrs)
-		has := func(v6 bool) bool {
-			return slices.ContainsFunc(nets, func(n netip.Prefix) bool { return n.Addr().Is6() == v6 })
-		}
-		k := link{ifc.Index, ifc.Name, ifc.HardwareAddr.String(), has(false), has(true)}
+		k := link{ifc.Index, ifc.Name, ifc.HardwareAddr.String(), nets.Speak(false), nets.Speak(true)}
 		if (k.v4 || k.v6) && (everywhere || zone == ifc.Index || zone == 0 && nets.Contain(client)) {
 			chosen[k] = ifc
 		}

@@ -134,7 +134,7 @@ func (m *MDNS) rescan() error {
 				found[l] = true
 				continue
 			}
-			if !slices.ContainsFunc(nets, func(n netip.Prefix) bool { return n.Addr().Is6() == v6 }) {
+			if !nets.Speak(v6) {
 				continue // nobody there to speak that version with
 			}
 			found[l] = true

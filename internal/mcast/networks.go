@@ -23,3 +23,8 @@ func NetworksOf(addrs []net.Addr) (nets Networks) {
 func (n Networks) Contain(a netip.Addr) bool {
 	return slices.ContainsFunc(n, func(p netip.Prefix) bool { return p.Contains(a) })
 }
+
+// Speak reports whether one of the networks is of an IP version: 6, or else 4.
+func (n Networks) Speak(v6 bool) bool {
+	return slices.ContainsFunc(n, func(p netip.Prefix) bool { return p.Addr().Is6() == v6 })
+}

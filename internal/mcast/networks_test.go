@@ -24,3 +24,17 @@ func TestNetworks(t *testing.T) {
 		}
 	}
 }
+
+func TestNetworksSpeak(t *testing.T) {
+	v4, v6 := netip.MustParsePrefix("10.77.1.0/24"), netip.MustParsePrefix("fd77::/64")
+	for _, tt := range []struct {
+		nets         Networks
+		want4, want6 bool
+	}{
+		{nil, false, false}, {Networks{v4}, true, false}, {Networks{v6}, false, true}, {Networks{v4, v6}, true, true},
+	} {
+		if got4, got6 := tt.nets.Speak(false), tt.nets.Speak(true); got4 != tt.want4 || got6 != tt.want6 {
+			t.Errorf("%v: got %v, %v", tt.nets, got4, got6)
+		}
+	}
+}
