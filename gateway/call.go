@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -216,9 +218,20 @@ func (c *call) count(t *text, cand *sdp.Candidate, which int) int {
 	return n[which]
 }
 
-// originOf returns 16 fresh random octets for a raw address, the same for one address in one call:
-// equal addresses of a description get equal names, and nobody can test a guess.
+// originOf returns 16 octets for a raw address that nobody can guess: equal addresses of a description get
+// equal names, and nobody can test a guess. Without a secret they are fresh in each call.
+//
+// With one they are the same under that secret, so that renegotiation on one connection repeats names, and
+// nothing needs to be remembered. That does not help to test guesses. Only who sends under the secret can
+// have an address encrypted under it, that is the endpoint itself; a page there learns that two raw
+// addresses, both of which it wrote, are one. The address behind a browser's name has another origin, the
+// name, so that no raw address that the page submits gets the name of that.
 func (c *call) originOf(addr netip.Addr) string {
+	if secret := c.request.Secret; len(secret) > 0 {
+		mac := hmac.New(sha256.New, secret)
+		mac.Write(addr.AsSlice())
+		return string(mac.Sum(nil)[:16])
+	}
 	if o, ok := c.raw[addr]; ok {
 		return o
 	}

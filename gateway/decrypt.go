@@ -20,7 +20,11 @@ func (c *call) decryptCandidate(t *text, cand *sdp.Candidate) CandidateReport {
 		return CandidateReport{Result: FateKept, Reason: "it has an address"}
 	}
 	if !c.session.Decrypt {
-		kept, _ := decided(policy.Verdict{By: c.session.InboundBy}, FateKept, "")
+		besides := ""
+		if c.session.NotForPages {
+			besides = "names become addresses for a web page only under a policy with origins"
+		}
+		kept, _ := decided(policy.Verdict{By: c.session.InboundBy}, FateKept, besides)
 		return kept
 	}
 	addr, ok := c.open(t, cand)

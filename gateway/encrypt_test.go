@@ -22,15 +22,15 @@ func TestOnlyEditsChange(t *testing.T) {
 	for name, r := range recordedBodies(t) {
 		t.Run(name, func(t *testing.T) {
 			s := newGateway(t, "")
-			var edits []edit
-			result, err := s.rewrite(r, func(c *call) error {
-				err := c.encryptBody(context.Background())
-				edits = c.doc.edits()
-				return err
-			})
+			p, err := s.Begin(r)
 			if err != nil {
 				t.Fatal(err)
 			}
+			result, err := p.Encrypt(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			edits := p.call.doc.edits()
 			if result.Report.Encrypted == 0 || len(edits) < result.Report.Encrypted {
 				t.Fatalf("%d edits, report %+v", len(edits), result.Report)
 			}

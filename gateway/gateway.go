@@ -51,6 +51,9 @@ const (
 	// JSON is application/json: RTCSessionDescriptionInit and RTCIceCandidateInit, alone, in arrays,
 	// or nested in other values.
 	JSON
+	// Message is a text message of an application, or the body of a request of its own: JSON, or anything
+	// else of these formats. What is none of them passes as it is, unless a candidate hides in it.
+	Message
 )
 
 // FormatOf guesses the format of a body: what is neither JSON nor begins like a fragment is a
@@ -74,13 +77,19 @@ type Request struct {
 	// Client is the address of the endpoint that the body comes from (Encrypt) or goes to (Decrypt);
 	// not valid where it is not known.
 	Client netip.Addr
-	// Origin is that of the web page whose signaling it is, empty where that is not known.
+	// Origin is that of the web page whose signaling it is, empty where there is none or it is not known. To a
+	// web page names are decrypted only under a policy that lists its origins.
 	Origin policy.Origin
+	// Secret, unless it is empty, makes the names of raw addresses repeat in all requests that have the same
+	// one. It is random, of at least 16 octets, and of what one endpoint sends on one connection: whoever can
+	// send under another's secret can test guesses. Without it names are fresh each time.
+	Secret []byte
 	// Suite, unless it is 0, is used in place of the one that the policy names.
 	Suite cipher.Suite
 }
 
-// A Result is a new body and what was done. The body is a copy.
+// A Result is a new body and what was done. Where nothing was changed the body is the request's own, not a
+// copy.
 type Result struct {
 	Body   []byte
 	Report Report
@@ -140,37 +149,74 @@ func New(config Config) *Gateway {
 // conceals the addresses in it. The error is [ErrTooLarge], [ErrMalformed], [ErrRefused],
 // [ErrNothingLeft] (with a result), or [keyring.ErrNoActiveKey]; with an error nothing is to be passed on.
 func (g *Gateway) Encrypt(ctx context.Context, r Request) (*Result, error) {
-	return g.rewrite(r, func(c *call) error { return c.encryptBody(ctx) })
+	p, err := g.Begin(r)
+	if err != nil {
+		return nil, err
+	}
+	return p.Encrypt(ctx)
 }
 
-// Decrypt puts addresses in place of the names in a body, for an endpoint that resolves none, unless the
-// policy for the endpoint keeps them. Names that do not open stay as they are; a candidate whose name
-// opens to an address that no other host can reach is dropped. The error is [ErrTooLarge],
-// [ErrMalformed], [ErrRefused] or [ErrNothingLeft] (with a result).
-func (g *Gateway) Decrypt(_ context.Context, r Request) (*Result, error) {
-	return g.rewrite(r, func(c *call) error {
-		for _, t := range c.doc.texts {
-			c.decryptCandidates(t)
-		}
-		return nil
-	})
-}
+// A Pending is a body that was read and that is to be encrypted.
+type Pending struct{ call *call }
 
-// rewrite finds the texts of a body, has them edited, and applies the edits to a copy.
-func (g *Gateway) rewrite(r Request, work func(*call) error) (*Result, error) {
+// Begin is the first half of [Gateway.Encrypt], for bodies of a stream, as messages of a WebSocket: it reads a
+// body and remembers the sessions in it, without waiting for anything. Bodies begun in the order of the
+// stream find their sessions, whichever [Pending.Encrypt] is done first. The request's body is not to change
+// before that. The error is [ErrTooLarge], [ErrMalformed] or [ErrRefused].
+func (g *Gateway) Begin(r Request) (*Pending, error) {
 	c, err := g.begin(r)
 	if err != nil {
 		return nil, err
 	}
-	if err := work(c); err != nil {
+	return &Pending{c}, nil
+}
+
+// Encrypt is the second half of [Gateway.Encrypt], which see for its errors: it waits for the names of
+// browsers and rewrites the body. It is called once, and may run beside those of other bodies.
+func (p *Pending) Encrypt(ctx context.Context) (*Result, error) {
+	if err := p.call.encryptBody(ctx); err != nil {
 		return nil, err
 	}
+	return p.call.result()
+}
+
+// Decrypts reports whether [Gateway.Decrypt] may change or refuse anything for an endpoint: names, or what
+// the session block of its policy is about. Where it does not, bodies may pass unread. It is cheap, and holds
+// until the policy changes.
+func (g *Gateway) Decrypts(client netip.Addr, origin policy.Origin) bool {
+	s := g.config.Policy().DecideSession(endpoint(client), origin)
+	return s.Decrypt || s.ForbidSDES != nil || s.RequireFingerprint != nil || s.Identity != nil
+}
+
+// endpoint returns an address of an endpoint as sessions and policies know it.
+func endpoint(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
+
+// Decrypt puts addresses in place of the names in a body, for an endpoint that resolves none, unless the
+// policy for the endpoint keeps them, or it is a web page and the policy lists no origins. Names that do not
+// open stay as they are; a candidate whose name opens to an address that no other host can reach is dropped.
+// The error is [ErrTooLarge], [ErrMalformed], [ErrRefused] or [ErrNothingLeft] (with a result).
+func (g *Gateway) Decrypt(_ context.Context, r Request) (*Result, error) {
+	c, err := g.begin(r)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range c.doc.texts {
+		c.decryptCandidates(t)
+	}
+	return c.result()
+}
+
+// result applies what was done to the texts of the body.
+func (c *call) result() (*Result, error) {
 	result := &Result{Report: c.report}
 	if texts := c.doc.texts; len(texts) == 1 && texts[0].gone && texts[0].top {
 		return result, ErrNothingLeft
 	}
-	body := apply(c.doc.body, c.doc.edits())
-	if len(body) == 0 {
+	body := c.request.Body
+	if edits := c.doc.edits(); len(edits) > 0 {
+		body = apply(c.doc.body, edits)
+	}
+	if len(body) == 0 && len(c.request.Body) > 0 {
 		return result, ErrNothingLeft
 	}
 	result.Body = body
@@ -186,7 +232,7 @@ func (g *Gateway) begin(r Request) (*call, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Client = r.Client.Unmap().WithZone("")
+	r.Client = endpoint(r.Client)
 	c := &call{gateway: g, request: r, ring: g.config.Ring(), policy: g.config.Policy(), now: g.config.Now(), doc: doc}
 	c.session = c.policy.DecideSession(r.Client, r.Origin)
 	c.report.Candidates = []CandidateReport{}

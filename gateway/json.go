@@ -75,6 +75,15 @@ type document struct {
 // findTexts returns the descriptions and candidates of a body, parsed.
 func findTexts(body string, format Format) (*document, error) {
 	d := &document{body: body}
+	if format == Message {
+		var ok bool
+		if format, ok = formatOfMessage(body); !ok {
+			if sdp.HidesCandidate(body) {
+				return nil, &sdp.Error{Line: 1, What: "a candidate inside a message of a format that is not known"}
+			}
+			return d, nil
+		}
+	}
 	if format != JSON {
 		desc, err := sdp.Parse(body, format == Fragment)
 		if err != nil {
@@ -87,6 +96,19 @@ func findTexts(body string, format Format) (*document, error) {
 		return nil, fmt.Errorf("%w: not JSON", ErrMalformed)
 	}
 	return d, d.value("", nil)
+}
+
+// formatOfMessage returns the format of a message of an application, if it is one.
+func formatOfMessage(body string) (Format, bool) {
+	switch {
+	case json.Valid([]byte(body)):
+		return JSON, true
+	case sdp.LooksLikeDescription(body):
+		return SDP, true
+	case sdp.LooksLikeCandidate(body):
+		return Fragment, true
+	}
+	return 0, false
 }
 
 // value walks the value at d.at, in a document that is known to be valid. key is the name of the

@@ -132,6 +132,29 @@ func TestNameAttributes(t *testing.T) {
 	}
 }
 
+// To a web page names are decrypted only by a policy that lists origins.
+func TestDecryptForPages(t *testing.T) {
+	const decrypt, page = "inbound {\n action = \"decrypt\"\n}", "https://a.example"
+	for _, tt := range []struct {
+		name, body           string
+		origin               policy.Origin
+		decrypt, notForPages bool
+	}{
+		{"no page", decrypt, "", true, false},
+		{"a page", decrypt, page, false, true},
+		{"a page that is listed", "origins = [\"" + page + "\"]\n" + decrypt, page, true, false},
+		{"a page, nothing to decrypt", "", page, false, false},
+		{"a page, keep", "inbound {\n action = \"keep\"\n}", page, false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := load(t, "policy \"p\" {\n"+tt.body+"\n}").DecideSession(netip.Addr{}, tt.origin)
+			if s.Decrypt != tt.decrypt || s.NotForPages != tt.notForPages || s.InboundBy == nil {
+				t.Errorf("got %+v", s)
+			}
+		})
+	}
+}
+
 func TestSuffixes(t *testing.T) {
 	set := load(t, "policy \"a\" {\n origins = []\n name { suffix = \"b.example\" }\n}\npolicy \"b\" {}\npolicy \"c\" {\n name { suffix = \"B.example\" }\n}")
 	if s := set.Suffixes(); len(s) != 2 || s[0] != "b.example" || s[1] != "local" || set.Len() != 3 {

@@ -122,7 +122,7 @@ func checkCandidates(t *testing.T, model modelSet, set *policy.Set, src policy.S
 			by, decrypt := "", false
 			if p := model.signals(client, origin); p != nil {
 				by = p.name
-				decrypt = p.inbound == "decrypt"
+				decrypt = p.inbound == "decrypt" && (origin == "" || p.origins != nil)
 			}
 			if s := set.DecideSession(client, policy.Origin(origin)); s.InboundBy.Name() != by || s.Decrypt != decrypt {
 				t.Fatalf("session of %v at %q: got %q, want %q\n%s", client, origin, s.InboundBy.Name(), by, src.Text)

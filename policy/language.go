@@ -72,6 +72,7 @@ func (r *reader) policy(p policyHCL) {
 	}
 	if p.Origins != nil {
 		out.origins = r.origins(p.Origins)
+		out.rule.forPages = true
 	}
 	r.session(out, &p)
 	r.candidates(out, &p)

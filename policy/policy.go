@@ -124,8 +124,11 @@ type Session struct {
 	RelayOnly bool
 	// Identity is nil where assertions pass as they are.
 	Identity *Identity
-	// Decrypt says that encrypted names on their way to the endpoint become addresses.
+	// Decrypt says that encrypted names on their way to the endpoint become addresses. For a web page it is
+	// false unless the policy lists origins.
 	Decrypt bool
+	// NotForPages says that Decrypt is false for that reason alone.
+	NotForPages bool
 	// InboundBy is what decided on that; nil where no policy matches.
 	InboundBy *Place
 }
@@ -199,6 +202,7 @@ type rule struct {
 	candidates [len(candidateTypes)]candidateRule
 	unknown    Verdict // for candidates of any other type
 	session    Session
+	forPages   bool  // its origins are listed
 	asker      Asker // for who looks up
 }
 
@@ -259,10 +263,16 @@ func (r *candidateRule) decide(c *Candidate) Verdict {
 
 // DecideSession returns what the first policy for an endpoint asks of all that it signals.
 func (s *Set) DecideSession(client netip.Addr, origin Origin) Session {
-	if i := s.signals.find(client, origin); i != none {
-		return s.policies[i-1].session
+	i := s.signals.find(client, origin)
+	if i == none {
+		return Session{}
 	}
-	return Session{}
+	rule := &s.policies[i-1]
+	session := rule.session
+	if origin != "" && !rule.forPages { // whose scripts would read what the names conceal
+		session.Decrypt, session.NotForPages = false, session.Decrypt
+	}
+	return session
 }
 
 // DecideAsker returns what the first policy for an asker lets it look up.
