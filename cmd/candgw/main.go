@@ -49,6 +49,7 @@ Usage:
     candgw policy fmt [--check] [--diff] PATH...
     candgw policy test PATH... [-v]
     candgw config check FILE...
+    candgw doctor [--policy PATH] [--peer ADDR[:PORT]] [--json]
     candgw version
 
 Every command takes --config FILE, which says all that the flags of serve say and
@@ -139,6 +140,8 @@ func (a *app) dispatch(args []string) error {
 		return a.policy(rest)
 	case "config":
 		return a.configCommand(rest)
+	case "doctor":
+		return a.doctor(rest)
 	case "version":
 		return a.version(rest)
 	case "help":

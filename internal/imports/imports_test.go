@@ -31,6 +31,8 @@ var rules = map[string][]string{
 	"internal/mcast": {"golang.org/x/sys"},
 	// Says where things are; what they are is for others.
 	"internal/config": {module + "policy", module + "cipher", "github.com/miekg/dns", "golang.org/x/net", "golang.org/x/sys"},
+	// Looks from outside at what runs, with nothing of its own parts.
+	"internal/doctor": {module + "internal/config", module + "internal/mcast", module + "keyring", "github.com/miekg/dns", "golang.org/x/net", "golang.org/x/sys"},
 	// Replaces files, and knows nothing of what is in them.
 	"internal/atomicfile": {},
 }

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package doctor
+
+func synchronized() (yes, known bool) { return false, false }
