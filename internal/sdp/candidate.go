@@ -37,24 +37,34 @@ type Host struct {
 	Addr netip.Addr
 }
 
-// ParseCandidate reads the text of a single candidate, "candidate:…" or "a=candidate:…", as it stands
-// in the JSON of browsers. The error is an *[Error] at line 1.
+// ParseCandidate reads a single candidate into memory of its own: see [Description.ParseCandidate].
 func ParseCandidate(text string) (*Description, error) {
+	d := new(Description)
+	if err := d.ParseCandidate(text); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// ParseCandidate reads the text of a single candidate, "candidate:…" or "a=candidate:…", as it stands
+// in the JSON of browsers. It forgets what d held and reuses its memory, also that of slices taken from
+// it. The error is an *[Error] at line 1; d then holds nothing of use.
+func (d *Description) ParseCandidate(text string) error {
+	d.reset()
 	whole, content := nextLine(text, 0)
 	if whole.End != len(text) {
-		return nil, &Error{1, "a candidate of more than one line"}
+		return &Error{1, "a candidate of more than one line"}
 	}
-	p := parser{text: text, desc: &Description{Sections: make([]Section, 1)}}
 	if strings.HasPrefix(text, "a=") {
 		content.Start += 2
 	}
+	p := parser{text: text, desc: d}
 	c, err := p.candidate(1, content)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c.Whole = whole
-	p.desc.Candidates = []Candidate{*c}
-	return p.desc, nil
+	return nil
 }
 
 const (
@@ -79,11 +89,15 @@ func HidesCandidate(s string) bool {
 	if !containsPrefix(s, candidatePrefix) {
 		return false
 	}
-	words := strings.Fields(s)
-	for i := range max(0, len(words)-6) {
-		typ := strings.EqualFold(words[i+6], "typ") || i+7 < len(words) && strings.EqualFold(words[i+7], "typ")
-		if typ && containsPrefix(words[i], candidatePrefix) {
+	// Bit i says that "candidate:" stands in the word i before this one.
+	var found uint
+	for word := range strings.FieldsSeq(s) {
+		found <<= 1
+		if found&(1<<6|1<<7) != 0 && strings.EqualFold(word, "typ") {
 			return true
+		}
+		if containsPrefix(word, candidatePrefix) {
+			found |= 1
 		}
 	}
 	return false
@@ -104,6 +118,7 @@ func containsPrefix(s, prefix string) bool {
 	}
 }
 
+// candidate reads a candidate and adds it to the description.
 func (p *parser) candidate(n int, text Span) (*Candidate, error) {
 	broken := func(what string) (*Candidate, error) { return nil, &Error{n, "the candidate has " + what} }
 	if !hasPrefixFold(text.Of(p.text), candidatePrefix) {
@@ -116,12 +131,14 @@ func (p *parser) candidate(n int, text Span) (*Candidate, error) {
 	if HidesCandidate(fields.Of(p.text)) {
 		return broken("another candidate inside it")
 	}
-	w := p.words(fields)
+	w := p.words(fields, len(p.text))
 	if len(w) < 8 {
 		return broken("too few fields, or two spaces between them")
 	}
 	word := func(i int) string { return w[i].Of(p.text) }
-	c := &Candidate{Line: n, Text: Span{text.Start, w[len(w)-1].End}, Foundation: w[0], Transport: w[2], Port: w[5], Type: w[7]}
+	p.desc.Candidates = append(p.desc.Candidates, Candidate{Line: n, Text: Span{text.Start, w[len(w)-1].End},
+		Foundation: w[0], Transport: w[2], Port: w[5], Type: w[7]})
+	c := &p.desc.Candidates[len(p.desc.Candidates)-1]
 	var wrong string
 	c.Host, wrong = parseHost(w[4], word(4))
 	switch component, ok := number(word(1), 256); {
@@ -155,8 +172,8 @@ func (p *parser) candidate(n int, text Span) (*Candidate, error) {
 		if i+1 == len(w) {
 			return broken("an extension without a value")
 		}
-		if next := strings.ToLower(word(i + 1)); isAny(next, "raddr", "rport", "ciphertext") {
-			return broken(next + " out of place, as the value of another extension")
+		if next := word(i + 1); isAny(next, "raddr", "rport", "ciphertext") {
+			return broken(strings.ToLower(next) + " out of place, as the value of another extension")
 		}
 		var slot *Span
 		value := w[i+1]
@@ -211,14 +228,29 @@ func parseHost(at Span, s string) (h Host, wrong string) {
 	if strings.Contains(s, "%") {
 		return h, "a zone, which means nothing to another host: remove it"
 	}
-	if addr, err := netip.ParseAddr(s); err == nil {
-		h.Addr = addr.Unmap()
+	if isNumeric(s) {
+		addr, err := netip.ParseAddr(s)
+		if err == nil {
+			h.Addr = addr.Unmap()
+			return h, ""
+		}
+	} else if isName(s) {
 		return h, ""
 	}
-	if !isName(s) {
-		return h, "broken syntax: want IPv4, IPv6 or a name"
+	return h, "broken syntax: want IPv4, IPv6 or a name"
+}
+
+// isNumeric reports whether s can only be an address: a name has no colon, and its last label begins
+// with no digit.
+func isNumeric(s string) bool {
+	digits := true
+	for _, c := range []byte(s) {
+		if c == ':' {
+			return true
+		}
+		digits = digits && ('0' <= c && c <= '9' || c == '.')
 	}
-	return h, ""
+	return digits
 }
 
 // isName takes a host name whose last label does not begin with a digit, as no top-level domain does:

@@ -98,21 +98,43 @@ func LooksLikeDescription(s string) bool {
 	return hasPrefixFold(s, "v=") && strings.Contains(s, "\no=")
 }
 
-// Parse reads a description, which begins with v=0, or a fragment, which need not. The error is an
-// *[Error].
+// Parse reads a description into memory of its own: see [Description.Parse].
 func Parse(text string, fragment bool) (*Description, error) {
-	p := parser{text: text, desc: &Description{Sections: make([]Section, 1, 4)}}
+	d := new(Description)
+	if err := d.Parse(text, fragment); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Parse reads a description, which begins with v=0, or a fragment, which need not. It forgets what d
+// held and reuses its memory, also that of slices taken from it. The error is an *[Error]; d then
+// holds nothing of use.
+func (d *Description) Parse(text string, fragment bool) error {
+	d.reset()
+	if text == "" {
+		return &Error{1, "not SDP: it is empty"}
+	}
+	p := parser{text: text, desc: d}
 	for at, line := 0, 1; at < len(text); line++ {
 		whole, content := nextLine(text, at)
 		if err := p.line(line, whole, content, fragment); err != nil {
-			return nil, err
+			return err
 		}
 		at = whole.End
 	}
-	if text == "" {
-		return nil, &Error{1, "not SDP: it is empty"}
+	return nil
+}
+
+// reset leaves the session level and no more.
+func (d *Description) reset() {
+	*d = Description{
+		Sections:   append(d.Sections[:0], Section{}),
+		Candidates: d.Candidates[:0],
+		Fields:     d.Fields[:0],
+		Identities: d.Identities[:0],
+		bundles:    d.bundles[:0],
 	}
-	return p.desc, nil
 }
 
 // nextLine returns the line at an offset, with its end and without.
@@ -133,6 +155,8 @@ type parser struct {
 	text string
 	desc *Description
 	done bool // nothing but empty lines may follow
+	// buf holds the words of a line: those of a candidate with every extension that is known.
+	buf [40]Span
 }
 
 func (p *parser) line(n int, whole, content Span, fragment bool) error {
@@ -180,16 +204,17 @@ func breaksLine(r rune) bool {
 	return unicode.IsControl(r) && r != '\t' || r == '\u2028' || r == '\u2029'
 }
 
-// words splits a span at single spaces. It returns nil if two stand together, or if there is white
-// space of another kind: readers differ on those.
-func (p *parser) words(s Span) []Span {
+// words returns the first words of a span that is split at single spaces. It returns nil if two stand
+// together, or if there is white space of another kind: readers differ on those. The result is good
+// until the next call.
+func (p *parser) words(s Span, most int) []Span {
 	text := s.Of(p.text)
 	odd := func(r rune) bool { return unicode.IsSpace(r) && r != ' ' }
 	if strings.Contains(text, "  ") || strings.HasPrefix(text, " ") || strings.ContainsFunc(text, odd) {
 		return nil
 	}
-	out := make([]Span, 0, 16)
-	for at := s.Start; at <= s.End; {
+	out := p.buf[:0]
+	for at := s.Start; at <= s.End && len(out) < most; {
 		end := s.End
 		if i := strings.IndexByte(p.text[at:s.End], ' '); i >= 0 {
 			end = at + i
@@ -203,7 +228,7 @@ func (p *parser) words(s Span) []Span {
 }
 
 func (p *parser) media(n int, value Span) error {
-	words := p.words(value)
+	words := p.words(value, 3)
 	if len(words) < 3 {
 		return &Error{n, "m= wants media, port and protocol"}
 	}
@@ -219,7 +244,7 @@ func (p *parser) media(n int, value Span) error {
 }
 
 func (p *parser) origin(n int, whole, value Span) error {
-	words := p.words(value)
+	words := p.words(value, 7)
 	if len(words) != 6 {
 		return &Error{n, "o= wants six fields"}
 	}
@@ -227,7 +252,7 @@ func (p *parser) origin(n int, whole, value Span) error {
 }
 
 func (p *parser) connection(n int, whole, value Span) error {
-	words := p.words(value)
+	words := p.words(value, 4)
 	if len(words) != 3 {
 		return &Error{n, "c= wants network type, address type and address"}
 	}
@@ -285,14 +310,13 @@ func (p *parser) attribute(n int, whole, value Span) error {
 	}
 	switch strings.ToLower(name) {
 	case "candidate":
-		c, err := p.candidate(n, Span{value.Start, value.End})
+		c, err := p.candidate(n, value)
 		if err != nil {
 			return err
 		}
 		c.Whole, c.Section = whole, len(p.desc.Sections)-1
-		p.desc.Candidates = append(p.desc.Candidates, *c)
 	case "remote-candidates":
-		words := p.words(arg)
+		words := p.words(arg, len(p.text))
 		if len(words) == 0 || len(words)%3 != 0 {
 			return &Error{n, "a=remote-candidates wants component, address and port, repeated"}
 		}
@@ -302,7 +326,7 @@ func (p *parser) attribute(n int, whole, value Span) error {
 			}
 		}
 	case "rtcp":
-		words := p.words(arg)
+		words := p.words(arg, 5)
 		if len(words) != 1 && len(words) != 4 {
 			return &Error{n, "a=rtcp wants a port, or port, network type, address type and address"}
 		}
