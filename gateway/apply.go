@@ -15,8 +15,9 @@ func (d *document) edits() []edit {
 		if t.gone { // unless its element leaves, its place must hold a candidate: the empty one
 			t.edits = []edit{{Span: sdp.Span{End: len(t.s)}}}
 		}
+		t.edits = inOrder(t.edits) // in which they are found in the body in one pass
 		for _, e := range t.edits {
-			out = append(out, t.inBody(e))
+			out = append(out, edit{t.inBody(e.Span), t.escaped(e.with)})
 		}
 	}
 	for _, a := range d.arrays {
@@ -28,7 +29,11 @@ func (d *document) edits() []edit {
 			copies = append(copies, d.copyElement(t, out))
 		}
 	}
-	return inOrder(append(out, copies...))
+	out = inOrder(append(out, copies...))
+	if lengths := d.correctLengths(out); len(lengths) > 0 {
+		out = inOrder(append(out, lengths...))
+	}
+	return out
 }
 
 // inOrder sorts edits, and leaves out those of what another one takes out.
@@ -42,14 +47,6 @@ func inOrder(edits []edit) []edit {
 		end = e.End
 		return false
 	})
-}
-
-// inBody returns an edit of a text as one of the body.
-func (t *text) inBody(e edit) edit {
-	if t.raw != nil {
-		e.Span, e.with = sdp.Span{Start: t.raw[e.Start], End: t.raw[e.End]}, escape(e.with)
-	}
-	return e
 }
 
 // escape returns a text as it stands in a string of JSON.
@@ -120,10 +117,10 @@ func (t *text) copyOf(part sdp.Span, edits []edit) string {
 // copyElement puts a copy of the element that a text is in before the element, edited as that is, with
 // the text that stands beside it there.
 func (d *document) copyElement(t *text, edits []edit) edit {
-	e, start, end := t.element, t.raw[0], t.raw[len(t.s)]
-	inside := []edit{{sdp.Span{Start: start - e.Start, End: end - e.Start}, escape(t.beside)}}
+	e, at := t.element, t.inBody(sdp.Span{End: len(t.s)})
+	inside := []edit{{sdp.Span{Start: at.Start - e.Start, End: at.End - e.Start}, t.escaped(t.beside)}}
 	for _, other := range edits {
-		if e.Start <= other.Start && other.End <= e.End && (other.End < start || end < other.Start) {
+		if e.Start <= other.Start && other.End <= e.End && (other.End < at.Start || at.End < other.Start) {
 			other.Start, other.End = other.Start-e.Start, other.End-e.Start
 			inside = append(inside, other)
 		}

@@ -20,8 +20,11 @@ func (c *call) encryptBody(ctx context.Context) error {
 	for _, t := range c.doc.texts {
 		c.redactFields(t)
 	}
-	for _, t := range slices.Concat(c.doc.texts, c.doc.rest) {
+	for _, t := range c.doc.texts {
 		c.sweep(t)
+	}
+	if len(c.concealed)+len(c.foundations) > 0 {
+		c.doc.sweepOthers(c.sweep)
 	}
 	// Copies come last, so that nothing is told in them that is not told in what they are copies of.
 	for _, t := range c.doc.texts {

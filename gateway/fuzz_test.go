@@ -53,7 +53,7 @@ func (q quiet) ResolveName(_ context.Context, name string, _ netip.Addr) (netip.
 	return netip.ParseAddr(q[name])
 }
 
-func formatOf(n uint8) Format { return Format(n%3) + SDP }
+func formatOf(n uint8) Format { return Format(n%4) + SDP }
 
 // FuzzKeepAll has a policy that keeps everything: what goes in comes out.
 func FuzzKeepAll(f *testing.F) {

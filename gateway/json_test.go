@@ -8,6 +8,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"github.com/candgw/candgw/internal/sdp"
 )
 
 // candidateInit returns an RTCIceCandidateInit.
@@ -218,14 +221,29 @@ func TestNestedMessages(t *testing.T) {
 // TestStringsAreReadAsJSONSays compares with encoding/json.
 func TestStringsAreReadAsJSONSays(t *testing.T) {
 	for _, in := range []string{`""`, `"abc"`, `"\u0041\ud83d\ude00\\\"\/\b\f\n\r\t"`, `"é\ud800x\ud800\u0041\udc00"`, `"\ud800\ud83d\ude00"`} {
-		d := &document{body: in}
-		got, raw := d.str()
+		w := walker{s: in}
+		at, _, err := w.scan()
+		if err != nil {
+			t.Fatal(err)
+		}
 		var want string
 		if err := json.Unmarshal([]byte(in), &want); err != nil {
 			t.Fatal(err)
 		}
-		if got != want || d.at != len(in) || len(raw) != len(got)+1 || raw[0] != 1 || raw[len(got)] != len(in)-1 {
-			t.Errorf("%s: got %q, want %q, offsets %v", in, got, want, raw)
+		x := &text{written: at.Of(in), start: at.Start, quoted: true}
+		x.s = unescape(x.written)
+		whole := x.inBody(sdp.Span{End: len(x.s)})
+		if x.s != want || w.at != len(in) || whole != (sdp.Span{Start: 1, End: len(in) - 1}) {
+			t.Errorf("%s: got %q, want %q, at %v", in, x.s, want, whole)
+		}
+		for i := range len(x.s) { // each part, cut out of what is written, reads as the same
+			if !utf8.RuneStart(x.s[i]) || strings.ContainsRune(x.s, utf8.RuneError) {
+				continue
+			}
+			_, n := utf8.DecodeRuneInString(x.s[i:])
+			if part := x.inBody(sdp.Span{Start: i, End: i + n}); unescape(part.Of(in)) != x.s[i:i+n] {
+				t.Errorf("%s: octet %d is at %v", in, i, part)
+			}
 		}
 	}
 }
