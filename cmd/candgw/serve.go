@@ -54,6 +54,7 @@ type server struct {
 	zones   []resolver.Zone
 
 	certificate atomic.Pointer[tls.Certificate] // of DNS over TLS
+	signaling   []*signalingProxy
 
 	// What is in use belongs to the goroutine that reloads, once serve runs.
 	config     *config.Config
@@ -254,7 +255,7 @@ func (s *server) open() error {
 		return fmt.Errorf("--api: %w", err)
 	}
 	s.api = netutil.LimitListener(s.api, maxConnections)
-	return nil
+	return s.openSignaling(c.Signaling)
 }
 
 // useToken has the API want a token from now on.
@@ -323,6 +324,9 @@ func (s *server) run(ctx context.Context) error {
 	part(func() error { return s.dns.Serve(ctx) })
 	if s.mdns != nil {
 		part(func() error { return s.mdns.Serve(ctx) })
+	}
+	for _, p := range s.signaling {
+		part(func() error { return p.server.Serve(ctx) })
 	}
 	part(func() error {
 		if err := web.Serve(s.api); !errors.Is(err, http.ErrServerClosed) {

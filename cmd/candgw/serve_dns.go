@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/candgw/candgw/internal/config"
@@ -43,31 +44,41 @@ func readCertificate(c *config.TLS) (*tls.Certificate, error) {
 	if c == nil {
 		return nil, nil
 	}
-	chain, err := policy.ReadSource(c.CertificateFile)
+	return readKeyPair(dnsOverTLS, c.CertificateFile, c.KeyFile)
+}
+
+const dnsOverTLS = "DNS over TLS"
+
+// readKeyPair reads a certificate and its key. of says what shows it.
+func readKeyPair(of, certificateFile, keyFile string) (*tls.Certificate, error) {
+	chain, err := policy.ReadSource(certificateFile)
 	if err != nil {
-		return nil, fmt.Errorf("the certificate of DNS over TLS: %w", err)
+		return nil, fmt.Errorf("the certificate of %s: %w", of, err)
 	}
-	key, err := keyring.ReadSecret(c.KeyFile)
+	key, err := keyring.ReadSecret(keyFile)
 	if err != nil {
-		return nil, fmt.Errorf("the key of DNS over TLS: %w", err)
+		return nil, fmt.Errorf("the key of %s: %w", of, err)
 	}
 	pair, err := tls.X509KeyPair(chain.Text, key)
 	if err != nil {
-		return nil, fmt.Errorf("%s and %s are no certificate and its key, in PEM: %w", c.CertificateFile, c.KeyFile, err)
+		return nil, fmt.Errorf("%s and %s are no certificate and its key, in PEM: %w", certificateFile, keyFile, err)
 	}
 	return &pair, nil
 }
 
 // useCertificate has DNS over TLS show a certificate from now on; nil leaves it alone.
-func (s *server) useCertificate(c *tls.Certificate) {
+func (s *server) useCertificate(c *tls.Certificate) { s.showCertificate(dnsOverTLS, &s.certificate, c) }
+
+// showCertificate puts a certificate where what shows it finds it; nil leaves that alone.
+func (s *server) showCertificate(of string, at *atomic.Pointer[tls.Certificate], c *tls.Certificate) {
 	if c == nil {
 		return
 	}
-	if was := s.certificate.Swap(c); was != nil && was.Leaf.Equal(c.Leaf) {
+	if was := at.Swap(c); was != nil && was.Leaf.Equal(c.Leaf) {
 		return
 	}
-	s.log.Info("certificate of DNS over TLS in use", "until", c.Leaf.NotAfter)
+	s.log.Info("certificate of "+of+" in use", "until", c.Leaf.NotAfter)
 	if time.Now().After(c.Leaf.NotAfter) {
-		s.log.Warn("the certificate of DNS over TLS has expired, and clients refuse it: put a new one in its place and send SIGHUP")
+		s.log.Warn("the certificate of " + of + " has expired, and clients refuse it: put a new one in its place and send SIGHUP")
 	}
 }

@@ -63,6 +63,16 @@ func (s *server) reloadConfig() error {
 			return err
 		}
 	}
+	var shown []config.Signaling
+	for i, b := range next.Signaling {
+		if i < len(onDisk.Signaling) && onDisk.Signaling[i].Name == b.Name && onDisk.Signaling[i].TLS != nil {
+			shown = append(shown, b)
+		}
+	}
+	certificates, err := readCertificates(shown)
+	if err != nil {
+		return err
+	}
 	if next.PolicyDir != s.config.PolicyDir || next.AllowEnv != s.config.AllowEnv {
 		if err := s.openPolicies(next); err != nil {
 			return err
@@ -74,6 +84,7 @@ func (s *server) reloadConfig() error {
 	}
 	s.useToken(token)
 	s.useCertificate(certificate)
+	s.useCertificates(certificates)
 	s.rotate.Store(next.Rotate)
 	s.logTo.use(next.Log)
 	s.config = next

@@ -47,6 +47,7 @@ func (c *Config) Changes(next *Config) (atRuntime, needsRestart []string) {
 		running("rotate.settle", was.Settle != is.Settle)
 		running("rotate.grace", was.Grace != is.Grace)
 	}
+	c.signalingChanges(next, running, restart)
 	running("log.level", c.Log.Level != next.Log.Level)
 	running("log.format", c.Log.Format != next.Log.Format)
 	return atRuntime, needsRestart
@@ -77,6 +78,7 @@ func (c *Config) Reloaded(next *Config) *Config {
 	if c.takesToken(next) {
 		out.API.TokenFile = next.API.TokenFile
 	}
+	out.Signaling = c.reloadedSignaling(next)
 	out.Rotate = nil
 	if next.Rotate != nil {
 		rotate := *next.Rotate

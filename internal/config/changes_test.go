@@ -37,11 +37,27 @@ func TestChanges(t *testing.T) {
 		{func(c *Config) { c.Rotate.Settle = 0 }, "rotate.settle", ""},
 		{func(c *Config) { c.Rotate.Grace = time.Hour }, "rotate.grace", ""},
 		{func(c *Config) { c.Rotate = nil }, "rotate", ""},
+		{func(c *Config) { c.Signaling = nil }, "", "signaling"},
+		{func(c *Config) { c.Signaling[0].Name = "b" }, "", "signaling"},
+		{func(c *Config) { c.Signaling[0].Listen = ":1" }, "", "signaling.meet.listen"},
+		{func(c *Config) { c.Signaling[0].TLS = nil }, "", "signaling.meet.tls"},
+		{func(c *Config) { *c.Signaling[0].TLS = SignalingTLS{"/x", "/y"} }, "signaling.meet.tls.certificate_file signaling.meet.tls.key_file", ""},
+		{func(c *Config) {
+			c.Signaling = append(c.Signaling, c.Signaling[0])
+			c.Signaling[1].Name = "b"
+			c.Signaling[0].TLS = &SignalingTLS{"/x", "/y"}
+		}, "", "signaling"},
+		{func(c *Config) { c.Signaling[0].Upstream = "http://x" }, "", "signaling.meet.upstream"},
+		{func(c *Config) { c.Signaling[0].CAFile = "" }, "", "signaling.meet.ca_file"},
+		{func(c *Config) { c.Signaling[0].Paths[0] = "/x" }, "", "signaling.meet.paths"},
+		{func(c *Config) { c.Signaling[0].Endpoint = "client" }, "", "signaling.meet.endpoint"},
+		{func(c *Config) { c.Signaling[0].TrustedProxies = nil; c.Signaling[0].ProxyProtocol = false }, "", "signaling.meet.trusted_proxies signaling.meet.proxy_protocol"},
+		{func(c *Config) { c.Signaling[0].MaxConnections = 1 }, "", "signaling.meet.max_connections"},
 		{func(c *Config) { c.Log.Level = 0 }, "log.level", ""},
 		{func(c *Config) { c.Log.Format = Text }, "log.format", ""},
 		{func(c *Config) { *c = *Defaults() },
 			"policy_dir allow_env rotate log.level log.format",
-			"data_dir dns.listen dns.zones dns.zone dns.tls mdns.interfaces api.listen api.token_file keyring.passphrase_file"},
+			"data_dir dns.listen dns.zones dns.zone dns.tls mdns.interfaces api.listen api.token_file keyring.passphrase_file signaling"},
 	} {
 		next := full()
 		tt.change(next)
@@ -98,6 +114,18 @@ func TestTokenStays(t *testing.T) {
 // TestEveryFieldIsCompared fails if there is a field that Changes has not heard of.
 func TestEveryFieldIsCompared(t *testing.T) {
 	next := full()
+	compare := func(f reflect.Value, name string) {
+		was := reflect.ValueOf(f.Interface())
+		if f.IsZero() {
+			f.SetString("/x") // what full leaves unset is a path
+		} else {
+			f.SetZero()
+		}
+		if running, restart := full().Changes(next); len(running)+len(restart) != 1 {
+			t.Errorf("%s: got %q and %q", name, running, restart)
+		}
+		f.Set(was)
+	}
 	var each func(v reflect.Value, name string)
 	each = func(v reflect.Value, name string) {
 		for i := range v.NumField() {
@@ -107,17 +135,13 @@ func TestEveryFieldIsCompared(t *testing.T) {
 				each(f.Elem(), name)
 			case reflect.Struct:
 				each(f, name)
+			case reflect.Slice:
+				if f.Len() > 0 && f.Type().Elem() == reflect.TypeFor[Signaling]() {
+					each(f.Index(0), name)
+				}
+				compare(f, name)
 			default:
-				was := reflect.ValueOf(f.Interface())
-				if f.IsZero() {
-					f.SetString("/x") // what full leaves unset is a path
-				} else {
-					f.SetZero()
-				}
-				if running, restart := full().Changes(next); len(running)+len(restart) != 1 {
-					t.Errorf("%s: got %q and %q", name, running, restart)
-				}
-				f.Set(was)
+				compare(f, name)
 			}
 		}
 	}

@@ -28,7 +28,9 @@ type Config struct {
 	Keyring Keyring
 	// Rotate is nil if keys are not rotated by the clock.
 	Rotate *Rotate
-	Log    Log
+	// Signaling are the proxies, as many as there are blocks.
+	Signaling []Signaling
+	Log       Log
 }
 
 // DNS is the block dns.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -35,7 +36,13 @@ func full() *Config {
 		API:     API{Listen: "0.0.0.0:8480", TokenFile: "/etc/candgw/token"},
 		Keyring: Keyring{PassphraseFile: "/run/credentials/passphrase"},
 		Rotate:  &Rotate{Suite: cipher.AESGCM, Every: 12 * time.Hour, Settle: 30 * time.Second, Grace: 36 * time.Hour},
-		Log:     Log{Level: slog.LevelDebug, Format: "json"},
+		Signaling: []Signaling{{
+			Name: "meet", Listen: ":8443", TLS: &SignalingTLS{"/etc/candgw/meet.crt", "/etc/candgw/meet.key"},
+			Upstream: "https://meet.example.com", CAFile: "/etc/candgw/ca.crt", Paths: []string{"/ws", "/api/*"}, Endpoint: "upstream",
+			TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24"), netip.MustParsePrefix("2001:db8::/64")},
+			ProxyProtocol:  true, MaxConnections: 500,
+		}},
+		Log: Log{Level: slog.LevelDebug, Format: "json"},
 	}
 }
 
@@ -109,6 +116,19 @@ func TestAttributes(t *testing.T) {
 		{"rotate {\n every = \"1m\"\n settle = \"59s\"\n grace = \"59s\"\n}", rotate(func(r *Rotate) {
 			r.Every, r.Settle, r.Grace = time.Minute, 59*time.Second, 59*time.Second
 		})},
+		{"signaling \"a\" {\n listen = \":1\"\n upstream = \"http://sfu:8088/\"\n}\nsignaling \"B_2\" {\n listen = \":2\"\n upstream = \"https://[2001:db8::1]:8443\"\n paths = [\"/\", \"/*\"]\n tls {\n certificate_file = \"crt\"\n key_file = \"/key\"\n}\n}", func(c *Config) {
+			c.Signaling = []Signaling{
+				{Name: "a", Listen: ":1", Upstream: "http://sfu:8088", Endpoint: "client", MaxConnections: 10_000},
+				{Name: "B_2", Listen: ":2", Upstream: "https://[2001:db8::1]:8443", Endpoint: "client", MaxConnections: 10_000,
+					Paths: []string{"/", "/*"}, TLS: &SignalingTLS{"/etc/candgw/crt", "/key"}},
+			}
+		}},
+		{"signaling \"a\" {\n listen = \":0\"\n upstream = \"http://a\"\n endpoint = \"upstream\"\n}\nsignaling \"b\" {\n listen = \":0\"\n upstream = \"http://a\"\n endpoint = \"client\"\n}", func(c *Config) {
+			c.Signaling = []Signaling{
+				{Name: "a", Listen: ":0", Upstream: "http://a", Endpoint: "upstream", MaxConnections: 10_000},
+				{Name: "b", Listen: ":0", Upstream: "http://a", Endpoint: "client", MaxConnections: 10_000},
+			}
+		}},
 		{`log { level = "warn" }`, func(c *Config) { c.Log.Level = slog.LevelWarn }},
 		{`log { level = "error" }`, func(c *Config) { c.Log.Level = slog.LevelError }},
 		{`log { level = "info" }`, func(*Config) {}},

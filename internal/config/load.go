@@ -42,15 +42,16 @@ func invalid(err error) *Invalid {
 const maxFile = 64 << 10
 
 type fileHCL struct {
-	DataDir   *hcl.Attribute `hcl:"data_dir,optional"`
-	PolicyDir *hcl.Attribute `hcl:"policy_dir,optional"`
-	AllowEnv  *hcl.Attribute `hcl:"allow_env,optional"`
-	DNS       *blockHCL      `hcl:"dns,block"`
-	MDNS      *blockHCL      `hcl:"mdns,block"`
-	API       *blockHCL      `hcl:"api,block"`
-	Keyring   *blockHCL      `hcl:"keyring,block"`
-	Rotate    *blockHCL      `hcl:"rotate,block"`
-	Log       *blockHCL      `hcl:"log,block"`
+	DataDir   *hcl.Attribute  `hcl:"data_dir,optional"`
+	PolicyDir *hcl.Attribute  `hcl:"policy_dir,optional"`
+	AllowEnv  *hcl.Attribute  `hcl:"allow_env,optional"`
+	DNS       *blockHCL       `hcl:"dns,block"`
+	MDNS      *blockHCL       `hcl:"mdns,block"`
+	API       *blockHCL       `hcl:"api,block"`
+	Keyring   *blockHCL       `hcl:"keyring,block"`
+	Rotate    *blockHCL       `hcl:"rotate,block"`
+	Signaling []*signalingHCL `hcl:"signaling,block"`
+	Log       *blockHCL       `hcl:"log,block"`
 }
 
 // A blockHCL is decoded in a second step, when secrets are out of it.
@@ -179,6 +180,7 @@ func (r *reader) file(body hcl.Body) *Config {
 		c.Rotate = defaultRotate()
 		r.rotate(c.Rotate, h.Rotate.Body)
 	}
+	c.Signaling = r.signaling(h.Signaling, r.listens(c))
 	if h.Log != nil {
 		r.log(&c.Log, h.Log.Body)
 	}
@@ -189,6 +191,15 @@ func (r *reader) file(body hcl.Body) *Config {
 func (r *reader) decode(block string, body hcl.Body, to any) {
 	body = r.secrets(block, body)
 	r.diags = r.diags.Extend(gohcl.DecodeBody(body, r.eval, to)) // what is right is read none the less
+}
+
+// listens tells where a process listens over TCP, and what for.
+func (r *reader) listens(c *Config) map[string]string {
+	out := map[string]string{c.DNS.Listen: "DNS is answered", c.API.Listen: "the API listens"}
+	if c.DNS.TLS != nil {
+		out[c.DNS.TLS.Listen] = "DNS over TLS is answered"
+	}
+	return out
 }
 
 func (r *reader) dns(to *DNS, body hcl.Body) {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math/big"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -90,6 +91,21 @@ func (r *reader) oneOf(a *hcl.Attribute, words []string) (int, bool) {
 		r.fail(a.Expr.Range(), "Unknown "+a.Name, fmt.Sprintf("%q is none of %s.", s, strings.Join(words, ", ")))
 	}
 	return i, i >= 0
+}
+
+// count reads a whole number of 1 to most.
+func (r *reader) count(to *int, a *hcl.Attribute, most int) bool {
+	v, ok := r.value(a, "a number, without quotes", func(v cty.Value) bool { return v.Type() == cty.Number })
+	if !ok {
+		return false
+	}
+	n, exact := v.AsBigFloat().Int64()
+	if exact != big.Exact || n < 1 || n > int64(most) {
+		r.fail(a.Expr.Range(), "Number out of range", fmt.Sprintf("%q is a whole number of 1 to %d.", a.Name, most))
+		return false
+	}
+	*to = int(n)
+	return true
 }
 
 // duration reads a time with a unit.

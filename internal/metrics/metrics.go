@@ -22,6 +22,7 @@ type Set struct {
 	lookups        lookups
 	candidates     *prometheus.CounterVec
 	requests       *prometheus.CounterVec
+	signaling      signaling
 	ringRevision   prometheus.Gauge
 	reloadFailures prometheus.Counter
 	policies       prometheus.Gauge
@@ -43,6 +44,7 @@ func New() *Set {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "candgw_api_requests_total", Help: "Requests to the HTTP API by operation and status code.",
 		}, []string{"operation", "code"}),
+		signaling: newSignaling(),
 		ringRevision: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "candgw_keyring_revision", Help: "Revision of the key ring in use.",
 		}),
@@ -68,7 +70,7 @@ func New() *Set {
 			Name: "candgw_keyring_rotation_failures_total", Help: "Changes of the key ring by the clock that failed.",
 		}),
 	}
-	s.registry.MustRegister(s.lookups.total, s.lookups.seconds, s.candidates, s.requests, s.ringRevision, s.reloadFailures,
+	s.registry.MustRegister(s.lookups.total, s.lookups.seconds, s.candidates, s.requests, s.signaling.messages, s.signaling.connections, s.ringRevision, s.reloadFailures,
 		s.policies, s.policyCurrent, s.policyFailures, s.configCurrent, s.nextRotation, s.rotationFailed,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.configCurrent.Set(1)

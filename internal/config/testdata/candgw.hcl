@@ -33,6 +33,21 @@ rotate {
   settle = "30s"
   grace  = "36h"
 }
+signaling "meet" {
+  listen          = ":8443"
+  upstream        = "https://meet.example.com"
+  ca_file         = "/etc/candgw/ca.crt"
+  paths           = ["/ws", "/api/*"]
+  endpoint        = "upstream"
+  trusted_proxies = ["10.0.0.0/24", "2001:db8::/64"]
+  proxy_protocol  = true
+  max_connections = 500
+
+  tls {
+    certificate_file = "/etc/candgw/meet.crt"
+    key_file         = "/etc/candgw/meet.key"
+  }
+}
 log {
   level  = "debug"
   format = "json"

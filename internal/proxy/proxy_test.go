@@ -1,0 +1,382 @@
+package proxy_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/candgw/candgw/cipher"
+	"github.com/candgw/candgw/examples/policies"
+	"github.com/candgw/candgw/gateway"
+	"github.com/candgw/candgw/internal/proxy"
+	"github.com/candgw/candgw/keyring"
+	"github.com/candgw/candgw/policy"
+)
+
+const (
+	address  = "10.77.1.2"
+	password = "MpiyNBrY/PGEqhMFOPRVzGsf"
+	raw      = "candidate:1 1 udp 2122129151 " + address + " 41749 typ host ufrag abcd"
+	offer    = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n" +
+		"c=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\na=ice-pwd:" + password + "\r\na=mid:0\r\n"
+	fullOffer = offer + "a=" + raw + "\r\n"
+)
+
+// inJSON returns a description in the JSON of browsers.
+func inJSON(sdp string) string {
+	return `{"type":"offer","sdp":"` + strings.ReplaceAll(sdp, "\r\n", `\r\n`) + `"}`
+}
+
+func trickled(candidate string) string {
+	return `{"candidate":"` + candidate + `","sdpMid":"0","sdpMLineIndex":0}`
+}
+
+// counts is a Metrics that counts.
+type counts struct {
+	mu       sync.Mutex
+	results  map[proxy.Direction]map[proxy.Outcome]int
+	fates    map[gateway.Fate]int
+	sockets  int
+	mostOpen int
+}
+
+func (c *counts) Candidates(r *gateway.Report) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, one := range r.Candidates {
+		c.fates[one.Result]++
+	}
+}
+
+func (c *counts) SignalingMessage(_ string, to proxy.Direction, o proxy.Outcome) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.results[to] == nil {
+		c.results[to] = map[proxy.Outcome]int{}
+	}
+	c.results[to][o]++
+}
+
+func (c *counts) SignalingConnections(_ string, by int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sockets += by
+	c.mostOpen = max(c.mostOpen, c.sockets)
+}
+
+func (c *counts) of(to proxy.Direction, o proxy.Outcome) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.results[to][o]
+}
+
+func (c *counts) open() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sockets
+}
+
+// names is a gateway.NameResolver.
+type names func(ctx context.Context, name string, client netip.Addr) (netip.Addr, error)
+
+func (f names) ResolveName(ctx context.Context, name string, client netip.Addr) (netip.Addr, error) {
+	return f(ctx, name, client)
+}
+
+// A setup is a proxy that listens, and what stands around it.
+type setup struct {
+	config        proxy.Config
+	proxyProtocol bool
+	noTLS         bool
+	policy        string
+	names         gateway.NameResolver
+	ring          func() *keyring.Ring
+
+	addr    string // of the proxy
+	url     string
+	client  *http.Client
+	counts  *counts
+	log     *syncBuffer
+	stop    func() // and waits until it has
+	gateway *gateway.Gateway
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// newRing returns a ring with an active key.
+func newRing(t testing.TB) *keyring.Ring {
+	t.Helper()
+	e := new(keyring.Ring).Edit(time.Now())
+	k, err := cipher.GenerateKey(cipher.AESUUID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Add(k, keyring.Active); err != nil {
+		t.Fatal(err)
+	}
+	ring, err := e.Ring()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
+
+// certificate is that of httptest, for example.com and loopback.
+var certificate = sync.OnceValue(func() tls.Certificate {
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	return s.TLS.Certificates[0]
+})
+
+func authorities() *x509.CertPool {
+	pool := x509.NewCertPool()
+	leaf, err := x509.ParseCertificate(certificate().Certificate[0])
+	if err != nil {
+		panic(err)
+	}
+	pool.AddCert(leaf)
+	return pool
+}
+
+// upstreamOf runs a site over TLS, HTTP/1.1 and 2.
+func upstreamOf(t testing.TB, h http.Handler) *url.URL {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// start has a proxy listen before a site.
+func (s *setup) start(t testing.TB, upstream *url.URL) *setup {
+	t.Helper()
+	text := policies.Default
+	if s.policy != "" {
+		text = []byte(s.policy)
+	}
+	set, err := new(policy.Loader).Load(policy.Source{Name: "test.hcl", Text: text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.ring == nil {
+		ring := newRing(t)
+		s.ring = func() *keyring.Ring { return ring }
+	}
+	s.gateway = gateway.New(gateway.Config{Ring: s.ring, Policy: func() *policy.Set { return set }, Names: s.names})
+	s.counts = &counts{results: map[proxy.Direction]map[proxy.Outcome]int{}, fates: map[gateway.Fate]int{}}
+	s.log = new(syncBuffer)
+	c := s.config
+	c.Name, c.Upstream, c.RootCAs, c.Gateway, c.Metrics = "meet", upstream, authorities(), s.gateway, s.counts
+	c.Log = slog.New(slog.NewTextHandler(s.log, nil))
+	if c.MaxConnections == 0 {
+		c.MaxConnections = 100
+	}
+	show := func() *tls.Certificate { c := certificate(); return &c }
+	scheme := "https://"
+	if s.noTLS {
+		scheme, show = "http://", nil
+	}
+	server, err := proxy.Listen(c, "127.0.0.1:0", show, s.proxyProtocol)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(ctx) }()
+	s.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	t.Cleanup(s.stop)
+	s.addr = server.Addr().String()
+	s.url = scheme + s.addr
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: authorities()}, ForceAttemptHTTP2: true, DisableCompression: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	s.client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return s
+}
+
+// do sends a request with a body and headers, as names and values, and returns the response with its body.
+func (s *setup) do(t testing.TB, method, path, contentType, body string, header ...string) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if contentType != "" {
+		r.Header.Set("Content-Type", contentType)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	resp, err := s.client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(got)
+}
+
+// A site is an upstream that keeps what it was sent.
+type site struct {
+	mu       sync.Mutex
+	requests []*http.Request
+	bodies   []string
+	answer   http.HandlerFunc // nil: 200 and the body that came in
+}
+
+func (u *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	u.mu.Lock()
+	u.requests = append(u.requests, r)
+	u.bodies = append(u.bodies, string(body))
+	u.mu.Unlock()
+	if u.answer != nil {
+		u.answer(w, r)
+		return
+	}
+	w.Header()["Content-Type"] = r.Header["Content-Type"]
+	w.Write(body)
+}
+
+// last returns the last request and its body.
+func (u *site) last(t testing.TB) (*http.Request, string) {
+	t.Helper()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.requests) == 0 {
+		t.Fatal("no request has come")
+	}
+	return u.requests[len(u.requests)-1], u.bodies[len(u.bodies)-1]
+}
+
+func (u *site) count() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.requests)
+}
+
+// page is the origin of the page that dial is.
+const page = "https://meet.example.com"
+
+// dial opens a WebSocket through the proxy, as a page does unless the options have headers.
+func (s *setup) dial(t testing.TB, path string, o *websocket.DialOptions) *websocket.Conn {
+	t.Helper()
+	if o == nil {
+		o = new(websocket.DialOptions)
+	}
+	if o.HTTPClient = s.client; o.HTTPHeader == nil {
+		o.HTTPHeader = http.Header{"Origin": {page}}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	c, _, err := websocket.Dial(ctx, s.url+path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SetReadLimit(-1)
+	t.Cleanup(func() { c.CloseNow() })
+	return c
+}
+
+const patience = 20 * time.Second
+
+// sockets is an upstream of WebSockets; serve is run for each.
+func sockets(t testing.TB, o *websocket.AcceptOptions, serve func(*websocket.Conn)) *url.URL {
+	return upstreamOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if o == nil {
+			o = &websocket.AcceptOptions{InsecureSkipVerify: true}
+		}
+		c, err := websocket.Accept(w, r, o)
+		if err != nil {
+			return
+		}
+		c.SetReadLimit(-1)
+		serve(c)
+	}))
+}
+
+// echo sends back what comes.
+func echo(c *websocket.Conn) {
+	defer c.CloseNow()
+	for {
+		kind, body, err := c.Read(context.Background())
+		if err != nil || c.Write(context.Background(), kind, body) != nil {
+			return
+		}
+	}
+}
+
+func send(t testing.TB, c *websocket.Conn, text string) {
+	t.Helper()
+	if err := c.Write(context.Background(), websocket.MessageText, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func receive(t testing.TB, c *websocket.Conn) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_, body, err := c.Read(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+// closed returns how a WebSocket was closed.
+func closed(t testing.TB, c *websocket.Conn) websocket.CloseError {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		if _, _, err := c.Read(ctx); err != nil {
+			var e websocket.CloseError
+			if !errors.As(err, &e) {
+				t.Fatalf("not closed but broken: %v", err)
+			}
+			return e
+		}
+	}
+}
