@@ -138,7 +138,7 @@ func TestRefusedCandidates(t *testing.T) {
 	if _, report := s.encrypt(t, SDP, strings.Replace(offer(host("10.77.1.2")), "XHiM", long, 1)); report.Encrypted != 1 {
 		t.Errorf("report %+v", report)
 	}
-	if s.sessions.lru.Len() != 0 {
+	if s.sessions.len() != 0 {
 		t.Error("a long ufrag is remembered")
 	}
 }

@@ -44,6 +44,7 @@ type call struct {
 	told        map[netip.Addr]bool   // addresses that a candidate tells
 	hidden      []netip.Addr          // addresses to conceal unless one does
 	counted     map[sessionKey]counts // of sessions that are not remembered
+	passwords   []byte                // of sessions
 }
 
 // enter remembers the sessions that a text begins.
@@ -183,7 +184,9 @@ func (c *call) password(t *text, cand *sdp.Candidate) (pwd, wrong string) {
 		if ufrag == "" {
 			return "", "no ice-pwd governs it, and it names no ufrag"
 		}
-		if pwd = c.gateway.sessions.pwd(c.sessionKey(ufrag)); pwd == "" {
+		before := len(c.passwords)
+		c.passwords = c.gateway.sessions.appendPwd(c.passwords, c.sessionKey(ufrag))
+		if pwd = view(c.passwords[before:]); pwd == "" {
 			return "", "its ufrag is of no session seen here: send the description of its session first"
 		}
 	}
@@ -212,10 +215,10 @@ func (c *call) count(t *text, cand *sdp.Candidate, which int) int {
 	if c.counted == nil {
 		c.counted = map[sessionKey]counts{}
 	}
-	n := c.counted[k]
-	n[which]++
-	c.counted[k] = n
-	return n[which]
+	counted := c.counted[k]
+	n := counted.add(which)
+	c.counted[k] = counted
+	return n
 }
 
 // originOf returns 16 octets for a raw address that nobody can guess: equal addresses of a description get

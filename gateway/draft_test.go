@@ -139,7 +139,7 @@ func TestGuardForgetsNothingInUse(t *testing.T) {
 	if admit("b", "10.0.0.2") {
 		t.Error("old entries count as long as they are there")
 	}
-	if !admit("d", "10.0.0.9") || g.lru.Len() != 3 {
+	if !admit("d", "10.0.0.9") || g.table.Len() != 3 {
 		t.Error("an old entry did not make room")
 	}
 	if admit("a", "10.0.0.2") || admit("c", "10.0.0.2") || admit("d", "10.0.0.2") {

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/netip"
 	"strings"
@@ -38,7 +37,12 @@ func seed(f *testing.F) {
 			f.Add(uint8(JSON), string(raw))
 		}
 	}
+	for _, how := range wrapNames() {
+		f.Add(uint8(Message), wrapped(f, how, description(offer(host("10.77.1.2"), "a=x:10.77.1.2"))))
+		f.Add(uint8(Message), wrapped(f, how, `{"a":"10.77.1.2","candidate":"`+host("10.77.1.2")+`","foundation":"1"}`))
+	}
 	for _, body := range tricks {
+		f.Add(uint8(Message), body)
 		f.Add(uint8(SDP), body)
 		f.Add(uint8(Fragment), body)
 		f.Add(uint8(JSON), body)
@@ -144,21 +148,17 @@ func checkNoLeakInError(t *testing.T, body string, err error) {
 }
 
 // stringsOf returns the texts of a body as a reader of its format finds them.
-func stringsOf(t *testing.T, format Format, body string) []string {
-	t.Helper()
-	if format != JSON {
+func stringsOf(_ *testing.T, format Format, body string) (out []string) {
+	if format != JSON && format != Message {
 		return []string{body}
 	}
-	d := json.NewDecoder(strings.NewReader(body))
-	d.UseNumber()
-	var out []string
-	for d.More() {
-		token, err := d.Token()
-		if err != nil {
-			t.Fatalf("%v in %q", err, body)
-		}
-		if s, ok := token.(string); ok {
-			out = append(out, s)
+	tokens, is := tokensOf(body, format)
+	if !is {
+		return []string{body}
+	}
+	for _, token := range tokens {
+		if token.string {
+			out = append(out, token.text)
 		}
 	}
 	return out

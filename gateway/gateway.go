@@ -142,7 +142,7 @@ func New(config Config) *Gateway {
 	if config.Seen == nil {
 		config.Seen = func(cipher.Name, string) {}
 	}
-	return &Gateway{config, newSessions(maxSessions, config.Now), newGuard(maxSessions, config.Now)}
+	return &Gateway{config, newSessions(maxSessions, maxLongSessions, config.Now), newGuard(maxGuarded, config.Now)}
 }
 
 // Encrypt does with a body that an endpoint sends as the policy for the endpoint says: by default, it

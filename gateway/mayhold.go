@@ -9,8 +9,11 @@ import (
 // which it does at near the speed of memory, [Gateway.Encrypt] and [Gateway.Decrypt] change nothing in a
 // [Message] and refuse nothing.
 func MayHold(body []byte) bool {
-	return mayHold(unsafe.String(unsafe.SliceData(body), len(body))) // which is not kept
+	return mayHold(view(body))
 }
+
+// view returns b as a string without a copy: b is not to change as long as the string is in use.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // escapedASCII begins the escape of any character of ASCII in JSON, however deep in strings.
 const escapedASCII = `\u00`

@@ -1,30 +1,38 @@
 package gateway
 
 import (
+	"crypto/rand"
+	"crypto/sha256"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
-
 	"github.com/candgw/candgw/cipher"
+	"github.com/candgw/candgw/internal/bounded"
 )
 
 const (
-	maxSessions    = 100_000
-	sessionExpires = 24 * time.Hour
+	// maxSessions is how many sessions are remembered, and maxLongSessions how many of those with a password
+	// longer than any browser's.
+	maxSessions     = 1_000_000
+	maxLongSessions = maxSessions / 16
+	sessionExpires  = 24 * time.Hour
 
 	// maxUfrag is the length of the longest ufrag: RFC 8839, section 5.4.
 	maxUfrag = 256
+	// usualPwd is the length of the longest password that browsers make: Firefox's.
+	usualPwd = 32
 )
 
 // sessions remembers which ice-pwd goes with a client's ufrag, because a trickled candidate carries
-// the ufrag alone (RFC 8838). It is bounded: the session not used for longest makes room.
+// the ufrag alone (RFC 8838). It is bounded: the session not used for longest makes room. No part of it
+// points to another, so that the garbage collector has nothing to look through.
 type sessions struct {
-	mu  sync.Mutex
-	lru *simplelru.LRU[sessionKey, session]
-	now func() time.Time
+	secret [16]byte
+	now    func() time.Time
+	mu     sync.Mutex
+	usual  *bounded.Table[sessionID, session[[usualPwd]byte]]
+	long   *bounded.Table[sessionID, session[[cipher.MaxPassword]byte]]
 }
 
 type sessionKey struct {
@@ -32,29 +40,52 @@ type sessionKey struct {
 	ufrag  string
 }
 
-type session struct {
-	pwd     string
-	counts  counts
-	expires time.Time
+// A sessionID stands for a sessionKey of any length: a hash under the secret of the gateway, so that nobody
+// outside finds two keys of one hash.
+type sessionID [16]byte
+
+type session[P any] struct {
+	pwd    P
+	length uint16 // of pwd
+	counts counts
 }
 
 // counts are numbers of candidates since the last description of a session: of all that were seen, and,
-// by type, of those that a policy with a bound lets pass.
-type counts [1 + len(candidateTypes)]int
+// by type, of those that a policy with a bound lets pass. They end at mostCounted, beyond what any policy asks.
+type counts [1 + len(candidateTypes)]uint8
+
+const mostCounted = 255
+
+// add returns one count after one more.
+func (c *counts) add(which int) int {
+	if c[which] < mostCounted {
+		c[which]++
+	}
+	return int(c[which])
+}
 
 // allSeen is the index of the first count; those by type follow it.
 const allSeen = 0
 
-func newSessions(size int, now func() time.Time) *sessions {
-	return &sessions{lru: newLRU[sessionKey, session](size), now: now}
+func newSessions(size, longSize int, now func() time.Time) *sessions {
+	s := &sessions{
+		now:   now,
+		usual: bounded.New[sessionID, session[[usualPwd]byte]](size, sessionExpires),
+		long:  bounded.New[sessionID, session[[cipher.MaxPassword]byte]](longSize, sessionExpires),
+	}
+	rand.Read(s.secret[:]) // never fails: crypto/rand
+	return s
 }
 
-func newLRU[K comparable, V any](size int) *simplelru.LRU[K, V] {
-	l, err := simplelru.NewLRU[K, V](size, nil)
-	if err != nil {
-		panic(err) // only for a size that is not positive
-	}
-	return l
+// id takes a ufrag of at most maxUfrag characters.
+func (s *sessions) id(k sessionKey) sessionID {
+	var text [len(s.secret) + 1 + 16 + maxUfrag]byte
+	b := append(text[:0], s.secret[:]...)
+	b = append(b, byte(k.client.BitLen())) // an IPv4 address is not the IPv6 address that it is mapped to; none is neither
+	addr := k.client.As16()
+	b = append(append(b, addr[:]...), k.ufrag...)
+	sum := sha256.Sum256(b)
+	return sessionID(sum[:])
 }
 
 // start remembers a session. A whole description begins its count of candidates anew; a fragment goes
@@ -63,99 +94,70 @@ func (s *sessions) start(k sessionKey, pwd string, whole bool) {
 	if len(k.ufrag) > maxUfrag || len(pwd) > cipher.MaxPassword {
 		return
 	}
-	// Copies, because they are parts of a body that is not to stay in memory for them.
-	k.ufrag = strings.Clone(k.ufrag)
-	v := session{pwd: strings.Clone(pwd)}
+	id, now := s.id(k), s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if old, ok := s.get(k); ok && !whole && old.pwd == pwd {
-		v.counts = old.counts
+	old, known := s.find(id, now)
+	var counted counts
+	if known != nil && !whole && string(old) == pwd {
+		counted = *known
 	}
-	s.put(k, v)
+	if len(pwd) > usualPwd {
+		s.usual.Delete(id)
+		v := s.long.Put(id, session[[cipher.MaxPassword]byte]{length: uint16(len(pwd)), counts: counted}, now)
+		copy(v.pwd[:], pwd)
+		return
+	}
+	s.long.Delete(id)
+	v := s.usual.Put(id, session[[usualPwd]byte]{length: uint16(len(pwd)), counts: counted}, now)
+	copy(v.pwd[:], pwd)
 }
 
-// pwd returns a session's password, empty if the session is not known.
-func (s *sessions) pwd(k sessionKey) string {
+// find returns the password and the counts of a session, nil if it is not known. They are good under the lock.
+func (s *sessions) find(id sessionID, now time.Time) (pwd []byte, counts *counts) {
+	if v := s.usual.Get(id, now); v != nil {
+		return v.pwd[:v.length], &v.counts
+	}
+	if v := s.long.Get(id, now); v != nil {
+		return v.pwd[:v.length], &v.counts
+	}
+	return nil, nil
+}
+
+// appendPwd appends a session's password, nothing if the session is not known.
+func (s *sessions) appendPwd(dst []byte, k sessionKey) []byte {
+	if len(k.ufrag) > maxUfrag {
+		return dst
+	}
+	id, now := s.id(k), s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v, _ := s.get(k)
-	return v.pwd
+	pwd, _ := s.find(id, now)
+	return append(dst, pwd...)
 }
 
-// count adds to one count of a session, and returns what it is now.
+// count adds to one count of a session, and returns what it is now. It begins the session's time anew.
 func (s *sessions) count(k sessionKey, which int) (n int, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	v, ok := s.get(k)
-	if !ok {
+	if len(k.ufrag) > maxUfrag {
 		return 0, false
 	}
-	v.counts[which]++
-	s.put(k, v)
-	return v.counts[which], true
-}
-
-func (s *sessions) get(k sessionKey) (session, bool) {
-	v, ok := s.lru.Get(k)
-	if !ok || !s.now().Before(v.expires) {
-		return session{}, false
+	id, now := s.id(k), s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, counted := s.find(id, now)
+	if counted == nil {
+		return 0, false
 	}
-	return v, true
-}
-
-func (s *sessions) put(k sessionKey, v session) {
-	v.expires = s.now().Add(sessionExpires)
-	s.lru.Add(k, v)
-}
-
-// A guard holds the line where the draft does not: under its suites the ice-pwd is the IV, so that a
-// second address under one ice-pwd gives both away (docs/names.md, SECURITY.md).
-//
-// It is bounded, but never forgets an ice-pwd that was used in the last 24 hours to make room for
-// another: else whoever can fill it could have a second address encrypted.
-type guard struct {
-	mu   sync.Mutex
-	lru  *simplelru.LRU[guardKey, guardEntry]
-	size int
-	now  func() time.Time
-}
-
-type guardKey struct {
-	key cipher.KeyID
-	iv  [16]byte // the first octets of the ice-pwd, which is all that the suites use of it
-}
-
-type guardEntry struct {
-	addr netip.Addr
-	// origin is the client's own name for the address, empty for a raw one: else whoever has seen
-	// the ice-pwd could have a guessed address encrypted, and compare.
-	origin  string
-	expires time.Time // from when on it may make room
-}
-
-func newGuard(size int, now func() time.Time) *guard {
-	return &guard{lru: newLRU[guardKey, guardEntry](size), size: size, now: now}
-}
-
-// admit returns why an address must not be encrypted under a key of the draft's suites and an
-// ice-pwd, nothing if it may.
-func (g *guard) admit(k *cipher.Key, pwd, origin string, addr netip.Addr) (wrong string) {
-	key := guardKey{key: k.ID()}
-	copy(key.iv[:], pwd)
-	if k.Suite() == cipher.AESGCM {
-		clear(key.iv[12:]) // of which GCM uses 12
+	n = counted.add(which)
+	if !s.usual.Renew(id, now) {
+		s.long.Renew(id, now)
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	first, ok := g.lru.Peek(key)
-	if ok && (first.addr != addr || first.origin != origin) {
-		return "its suite encrypts one address of an ice-pwd, and this is another"
-	}
-	if !ok && g.lru.Len() == g.size {
-		if _, oldest, _ := g.lru.GetOldest(); g.now().Before(oldest.expires) {
-			return "its suite encrypts one address of an ice-pwd, and there is no room to remember another ice-pwd"
-		}
-	}
-	g.lru.Add(key, guardEntry{addr, strings.Clone(origin), g.now().Add(sessionExpires)})
-	return ""
+	return n, true
+}
+
+// len returns how many sessions are remembered.
+func (s *sessions) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.usual.Len() + s.long.Len()
 }

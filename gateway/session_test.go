@@ -15,43 +15,43 @@ import (
 
 func TestSessionsAreBounded(t *testing.T) {
 	now := t0
-	s := newSessions(3, func() time.Time { return now })
+	s := newSessions(3, 3, func() time.Time { return now })
 	key := func(i int) sessionKey { return sessionKey{client, fmt.Sprint(i)} }
 	for i := range 3 {
 		s.start(key(i), pwd, true)
 	}
-	s.pwd(key(0)) // used last, so 1 makes room
+	s.appendPwd(nil, key(0)) // used last, so 1 makes room
 	s.start(key(3), pwd, true)
 	for i, want := range []bool{true, false, true, true} {
-		if got := s.pwd(key(i)) != ""; got != want {
+		if got := len(s.appendPwd(nil, key(i))) > 0; got != want {
 			t.Errorf("session %d is known: %v", i, got)
 		}
 	}
-	if s.lru.Len() != 3 {
-		t.Errorf("%d sessions", s.lru.Len())
+	if s.len() != 3 {
+		t.Errorf("%d sessions", s.len())
 	}
 }
 
 func TestSessionsExpire(t *testing.T) {
 	now := t0
-	s := newSessions(3, func() time.Time { return now })
+	s := newSessions(3, 3, func() time.Time { return now })
 	k := sessionKey{client, "XHiM"}
 	s.start(k, pwd, true)
 	now = now.Add(sessionExpires - 1)
-	if s.pwd(k) != pwd {
+	if string(s.appendPwd(nil, k)) != pwd {
 		t.Error("expired too early")
 	}
 	now = now.Add(1)
-	if _, ok := s.count(k, allSeen); ok || s.pwd(k) != "" {
+	if _, ok := s.count(k, allSeen); ok || len(s.appendPwd(nil, k)) > 0 {
 		t.Error("did not expire")
 	}
-	if s.pwd(k) != "" {
+	if len(s.appendPwd(nil, k)) > 0 {
 		t.Error("counting brought it back")
 	}
 }
 
 func TestSessionCounts(t *testing.T) {
-	s := newSessions(3, time.Now)
+	s := newSessions(3, 3, time.Now)
 	k := sessionKey{client, "XHiM"}
 	s.start(k, pwd, true)
 	s.count(k, allSeen)
@@ -90,8 +90,8 @@ func TestSessionsKeepNoBody(t *testing.T) {
 	if grown := heap() - before; grown > bodies*(200<<10)/4 {
 		t.Errorf("%d sessions hold %d octets", bodies, grown)
 	}
-	if s.sessions.lru.Len() != bodies || s.guard.lru.Len() != bodies || len(s.seen) != bodies {
-		t.Errorf("%d sessions, %d guarded", s.sessions.lru.Len(), s.guard.lru.Len())
+	if s.sessions.len() != bodies || s.guard.table.Len() != bodies || len(s.seen) != bodies {
+		t.Errorf("%d sessions, %d guarded", s.sessions.len(), s.guard.table.Len())
 	}
 }
 

@@ -251,7 +251,7 @@ func TestSeenNamesAreBounded(t *testing.T) {
 		}
 		s.add(n, pwd)
 	}
-	if s.lru.Len() != maxSeen || s.pwd(first) != "" {
-		t.Errorf("%d names are held, and the first is %q", s.lru.Len(), s.pwd(first))
+	if s.table.Len() != maxSeen || s.pwd(first) != "" {
+		t.Errorf("%d names are held, and the first is %q", s.table.Len(), s.pwd(first))
 	}
 }

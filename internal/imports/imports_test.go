@@ -24,9 +24,11 @@ var rules = map[string][]string{
 	// A grammar and nothing else.
 	"internal/sdp": {},
 	// The signaling side knows nothing of lookups.
-	"gateway": {module + "internal/sdp", module + "internal/mcast", module + "policy", module + "keyring", "*"},
+	"gateway": {module + "internal/sdp", module + "internal/mcast", module + "internal/bounded", module + "policy", module + "keyring", "*"},
 	// The network side knows nothing of signaling.
-	"resolver": {module + "internal/mcast", module + "policy", module + "keyring", "*"},
+	"resolver": {module + "internal/mcast", module + "internal/bounded", module + "policy", module + "keyring", "*"},
+	// Tables, for both of these.
+	"internal/bounded": {},
 	// Stands in the way of signaling and knows nothing of lookups; what it counts is for others to keep.
 	"internal/proxy": {module + "gateway", module + "internal/sdp", module + "policy", module + "keyring", "*"},
 	// Sockets, for both of these.
