@@ -68,10 +68,13 @@ func (e *element) leaves() bool { return !e.fixed && e.texts > 0 && e.gone == e.
 type document struct {
 	body   string
 	texts  []*text
-	others []other // strings of a JSON body that may tell an address in passing, names of members among them
-	rest   []*text // those of others that were edited
-	arrays [][]*element
+	others []other      // strings of a JSON body that may tell an address in passing, names of members among them
+	rest   []*text      // those of others that were edited
+	arrays [][]*element // those with texts in them
 	frames []frame
+
+	open  []*element // of arrays that are being read
+	spare []element
 }
 
 // An other is a string in which nothing was found; most of what a text is for, it does not need.
@@ -96,6 +99,9 @@ func findTexts(body string, format Format) (*document, error) {
 		}
 		return d, err
 	case Message:
+		if !mayHold(body) {
+			return d, nil
+		}
 		return d, d.classify(&text{s: body, written: body, top: true}, 0)
 	}
 	desc, err := sdp.Parse(body, format == Fragment)
@@ -155,6 +161,9 @@ func (t *text) other(foundation bool) other {
 
 // pass takes down a string in which nothing was found, if it can tell an address at all.
 func (d *document) pass(o other) {
+	if len(o.written) < len("1::") && !o.foundation {
+		return
+	}
 	escaped := o.quoted && strings.IndexByte(o.written, '\\') >= 0
 	if o.foundation || escaped || strings.Count(o.written, ".") >= 3 || strings.Count(o.written, ":") >= 2 {
 		d.others = append(d.others, o)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/candgw/candgw/internal/sdp"
@@ -33,7 +34,7 @@ func (w *walker) mark() {
 }
 
 func (w *walker) space() {
-	for w.at < len(w.s) && (w.s[w.at] == ' ' || w.s[w.at] == '\t' || w.s[w.at] == '\r' || w.s[w.at] == '\n') {
+	for w.at < len(w.s) && w.s[w.at] <= ' ' && (w.s[w.at] == ' ' || w.s[w.at] == '\t' || w.s[w.at] == '\r' || w.s[w.at] == '\n') {
 		w.at++
 	}
 }
@@ -201,17 +202,18 @@ func (w *walker) array(*element) error {
 	if w.next(']') {
 		return nil
 	}
-	var array []*element
+	d := w.d
+	spare, open, first := d.spare, len(d.open), len(d.texts)
 	alike, fixed := true, false
 	for {
 		w.space()
-		e := &element{Span: w.inBody(sdp.Span{Start: w.at, End: w.at})}
-		start, before := w.at, len(w.d.texts)
+		e := d.element()
+		start, before := w.at, len(d.texts)
 		if err := w.value("", e); err != nil {
 			return err
 		}
-		e.End, e.texts = w.inBody(sdp.Span{Start: w.at, End: w.at}).End, len(w.d.texts)-before
-		array = append(array, e)
+		e.Span, e.texts = w.outer.inBody(sdp.Span{Start: start, End: w.at}), len(d.texts)-before
+		d.open = append(d.open, e)
 		alike = alike && e.texts == 1
 		fixed = fixed || e.texts == 0 && w.s[start:w.at] != "null"
 		if w.next(']') {
@@ -221,14 +223,28 @@ func (w *walker) array(*element) error {
 			return errNotJSON
 		}
 	}
-	for _, e := range array {
-		e.room, e.fixed = alike, fixed
+	if len(d.texts) > first {
+		array := slices.Clone(d.open[open:])
+		for _, e := range array {
+			e.room, e.fixed = alike, fixed
+		}
+		d.arrays = append(d.arrays, array)
+	} else {
+		d.spare = spare // of these elements none is in use
 	}
-	w.d.arrays = append(w.d.arrays, array)
+	d.open = d.open[:open]
 	return nil
 }
 
-func (w *walker) inBody(s sdp.Span) sdp.Span { return w.outer.inBody(s) }
+// element returns one in memory that is made for many at once.
+func (d *document) element() *element {
+	if len(d.spare) == 0 {
+		d.spare = make([]element, 32)
+	}
+	e := &d.spare[0]
+	*e, d.spare = element{}, d.spare[1:]
+	return e
+}
 
 // scan reads the string at w.at, and returns where its content stands and whether there are escapes in it.
 func (w *walker) scan() (content sdp.Span, escaped bool, err error) {
@@ -236,18 +252,17 @@ func (w *walker) scan() (content sdp.Span, escaped bool, err error) {
 		return content, false, errNotJSON
 	}
 	content.Start = w.at
-	for s := w.s; w.at < len(s); w.at++ {
-		switch c := s[w.at]; {
+	s := w.s
+	for i := w.at; i < len(s); i++ {
+		switch c := s[i]; {
 		case c == '"':
-			content.End = w.at
-			w.at++
+			content.End, w.at = i, i+1
 			return content, escaped, nil
 		case c < ' ':
 			return content, false, errNotJSON
 		case c == '\\':
 			escaped = true
-			w.at++
-			if !isEscape(s[w.at:]) {
+			if i++; !isEscape(s[i:]) {
 				return content, false, errNotJSON
 			}
 		}

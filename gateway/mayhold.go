@@ -28,16 +28,15 @@ func mayHold(s string) bool {
 // hasOriginLine reports whether a line may begin with o=, be the end of the line before it an octet or an
 // escape.
 func hasOriginLine(s string) bool {
-	for at := 0; ; {
-		i := strings.Index(s[at:], "o=")
+	for at := 0; ; at++ {
+		i := strings.IndexByte(s[at:], '=')
 		if i < 0 {
 			return false
 		}
 		at += i
-		if at > 0 && (s[at-1] == 'n' || s[at-1] == '\n') {
+		if at > 1 && s[at-1] == 'o' && (s[at-2] == 'n' || s[at-2] == '\n') {
 			return true
 		}
-		at += len("o=")
 	}
 }
 

@@ -87,6 +87,7 @@ func BenchmarkSessions(b *testing.B) {
 		s.start(keys[i], pwd, true)
 	}
 	b.ReportAllocs()
+	b.ResetTimer()
 	b.RunParallel(func(p *testing.PB) {
 		dst := make([]byte, 0, 256)
 		for i := 0; p.Next(); i++ {
