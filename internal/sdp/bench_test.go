@@ -1,11 +1,13 @@
 package sdp
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // benchText is a description of Chromium with 12 candidates: its audio and its video, each with the
@@ -30,16 +32,66 @@ func benchText(t testing.TB) string {
 	return ""
 }
 
-func BenchmarkParse(b *testing.B) {
+// BenchmarkScan reads a description, and beside it does no more than walk its lines with
+// bytes.IndexByte, by turns in one run. It reports how many times as long as that walk each takes, by
+// the fastest turn of each, which other work of the machine disturbs least: the scan alone, which looks
+// at every octet and finds the lines that matter, and the whole of Parse, with the fields of all
+// candidates.
+func BenchmarkScan(b *testing.B) {
 	text := benchText(b)
+	octets := []byte(text)
 	var d Description
+	walk, scan, parse := time.Hour, time.Hour, time.Hour
+	const turns = 20 // so that the clock counts for nothing
+	lines, candidates := 0, 0
 	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := d.Parse(text, false); err != nil || len(d.Candidates) != 12 {
-			b.Fatal(err, len(d.Candidates))
+		begin := time.Now()
+		for range turns {
+			lines = walkLines(octets)
 		}
+		walked := time.Now()
+		for range turns {
+			s := scanner{text: text}
+			for s.next() {
+			}
+			if s.odd || s.line != lines {
+				b.Fatalf("stopped in line %d of %d", s.line, lines)
+			}
+		}
+		scanned := time.Now()
+		for range turns {
+			if err := d.Parse(text, false); err != nil {
+				b.Fatal(err)
+			}
+			candidates = len(d.Candidates)
+		}
+		walk = min(walk, walked.Sub(begin)/turns)
+		scan = min(scan, scanned.Sub(walked)/turns)
+		parse = min(parse, time.Since(scanned)/turns)
 	}
+	if candidates != 12 {
+		b.Fatalf("got %d candidates, want 12", candidates)
+	}
+	b.ReportMetric(0, "ns/op") // of all three
+	b.ReportMetric(float64(walk.Nanoseconds()), "walk-ns")
+	b.ReportMetric(float64(scan.Nanoseconds()), "scan-ns")
+	b.ReportMetric(float64(parse.Nanoseconds()), "parse-ns")
+	b.ReportMetric(scan.Seconds()/walk.Seconds(), "scan/walk")
+	b.ReportMetric(parse.Seconds()/walk.Seconds(), "parse/walk")
+}
+
+func walkLines(text []byte) (lines int) {
+	for len(text) > 0 {
+		i := bytes.IndexByte(text, '\n')
+		if i < 0 {
+			return lines + 1
+		}
+		text = text[i+1:]
+		lines++
+	}
+	return lines
 }
 
 // TestReuse reads into memory that held another description, and allocates nothing.

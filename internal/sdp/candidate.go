@@ -51,14 +51,22 @@ func ParseCandidate(text string) (*Description, error) {
 // it. The error is an *[Error] at line 1; d then holds nothing of use.
 func (d *Description) ParseCandidate(text string) error {
 	d.reset()
-	whole, content := nextLine(text, 0)
-	if whole.End != len(text) {
+	p := parser{text: text, desc: d}
+	inner := len(text) - len(strings.TrimPrefix(strings.TrimPrefix(text, "a="), candidatePrefix))
+	end, next, colon := lineEnd(text, inner)
+	p.clean = next == len(text) && !(colon && hidesPrefix(text[inner:end]))
+	return p.single()
+}
+
+// single reads a text that is one candidate.
+func (p *parser) single() error {
+	whole, content := nextLine(p.text, 0)
+	if whole.End != len(p.text) {
 		return &Error{1, "a candidate of more than one line"}
 	}
-	if strings.HasPrefix(text, "a=") {
+	if strings.HasPrefix(p.text, "a=") {
 		content.Start += 2
 	}
-	p := parser{text: text, desc: d}
 	c, err := p.candidate(1, content)
 	if err != nil {
 		return err
@@ -112,7 +120,7 @@ func containsPrefix(s, prefix string) bool {
 			return false
 		}
 		at += i + 1
-		if at >= len(prefix) && strings.EqualFold(s[at-len(prefix):at], prefix) {
+		if hasSuffixFold(s[:at], prefix) {
 			return true
 		}
 	}
@@ -124,11 +132,11 @@ func (p *parser) candidate(n int, text Span) (*Candidate, error) {
 	if !hasPrefixFold(text.Of(p.text), candidatePrefix) {
 		return nil, &Error{n, "not a candidate: want candidate: and its fields"}
 	}
-	if strings.ContainsFunc(text.Of(p.text), func(r rune) bool { return r < ' ' || r > '~' }) {
+	if !p.clean && strings.ContainsFunc(text.Of(p.text), func(r rune) bool { return r < ' ' || r > '~' }) {
 		return broken("a character other than the printable ones of ASCII")
 	}
 	fields := Span{text.Start + len(candidatePrefix), text.End}
-	if HidesCandidate(fields.Of(p.text)) {
+	if !p.clean && HidesCandidate(fields.Of(p.text)) {
 		return broken("another candidate inside it")
 	}
 	w := p.words(fields, len(p.text))
@@ -194,7 +202,7 @@ func (p *parser) candidate(n int, text Span) (*Candidate, error) {
 		case "ufrag":
 			slot = &c.Ufrag
 		case "addrtype", "keyid":
-			if containsPrefix(fields.Of(p.text), candidatePrefix) { // which may be one once these words go
+			if !p.clean && containsPrefix(fields.Of(p.text), candidatePrefix) { // which may be one once these words go
 				return broken("another candidate inside it")
 			}
 			slot, value.Start = &c.AddrType, w[i].Start-1

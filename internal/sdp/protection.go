@@ -14,8 +14,15 @@ type Identity struct {
 	Value   Span // the assertion, which is to be Base64, without the extensions after it
 }
 
-// inlinePrefix is how a=crypto begins a key: RFC 4568, section 6.1.
-const inlinePrefix = "inline:"
+const (
+	inlinePrefix = "inline:"   // how a=crypto begins a key: RFC 4568, section 6.1
+	keyPrefix    = "key-mgmt:" // RFC 4567
+)
+
+// tellsKey reports whether a media key may begin anywhere in an attribute.
+func tellsKey(s string) bool {
+	return containsPrefix(s, inlinePrefix) || containsPrefix(s, keyPrefix)
+}
 
 // crypto says that a line holds a media key.
 func (p *parser) crypto(n int) {
@@ -42,17 +49,18 @@ func (p *parser) identity(n int, whole, value Span) error {
 // colons. RFC 8122 has them in upper case, but every reader takes both.
 func isFingerprint(s string) bool {
 	hash, digits, _ := strings.Cut(s, " ")
-	if hash == "" || strings.ContainsFunc(hash, unicode.IsSpace) || len(digits)%3 != 2 {
+	if hash == "" || indexSpace(hash) >= 0 || len(digits)%3 != 2 {
 		return false
 	}
-	for i, c := range []byte(digits) {
-		isHex := '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
-		if i%3 == 2 && c != ':' || i%3 != 2 && !isHex {
+	for i := 0; i < len(digits); i += 3 {
+		if !isHex(digits[i]) || !isHex(digits[i+1]) || i+2 < len(digits) && digits[i+2] != ':' {
 			return false
 		}
 	}
 	return true
 }
+
+func isHex(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f' }
 
 // bundlePrefix begins the value of a=group that bundles sections: RFC 9143, section 7.
 const bundlePrefix = "BUNDLE "

@@ -116,8 +116,40 @@ func (d *Description) Parse(text string, fragment bool) error {
 		return &Error{1, "not SDP: it is empty"}
 	}
 	p := parser{text: text, desc: d}
-	for at, line := 0, 1; at < len(text); line++ {
-		whole, content := nextLine(text, at)
+	if plain, err := p.scan(fragment); plain {
+		return err
+	}
+	d.reset()
+	p.clean = false
+	return p.careful(fragment)
+}
+
+// scan reads a text if it is plain, in the same way as careful does.
+func (p *parser) scan(fragment bool) (plain bool, err error) {
+	if !fragment && !strings.HasPrefix(p.text, "v=") {
+		return false, nil
+	}
+	s := scanner{text: p.text}
+	for s.next() {
+		if p.text[s.content.Start] == 'v' {
+			if s.line != 1 || s.content.Of(p.text) != "v=0" {
+				return false, nil
+			}
+			p.desc.Whole = true
+			continue
+		}
+		p.clean = !s.hides
+		if err := p.field(s.line, Span{s.content.Start, s.at}, s.content); err != nil {
+			return true, err
+		}
+	}
+	return !s.odd, nil
+}
+
+// careful reads a text line by line, and says what is wrong with it.
+func (p *parser) careful(fragment bool) error {
+	for at, line := 0, 1; at < len(p.text); line++ {
+		whole, content := nextLine(p.text, at)
 		if err := p.line(line, whole, content, fragment); err != nil {
 			return err
 		}
@@ -155,6 +187,9 @@ type parser struct {
 	text string
 	desc *Description
 	done bool // nothing but empty lines may follow
+	// clean says of the line being read that it is printable ASCII, in which neither a candidate nor a
+	// key begins.
+	clean bool
 	// buf holds the words of a line: those of a candidate with every extension that is known.
 	buf [40]Span
 }
@@ -182,8 +217,13 @@ func (p *parser) line(n int, whole, content Span, fragment bool) error {
 	if n == 1 {
 		p.desc.Whole = s == "v=0"
 	}
+	return p.field(n, whole, content)
+}
+
+// field reads a line.
+func (p *parser) field(n int, whole, content Span) error {
 	value := Span{content.Start + 2, content.End}
-	switch s[0] {
+	switch p.text[content.Start] {
 	case 'k':
 		p.crypto(n)
 	case 'm':
@@ -208,21 +248,25 @@ func breaksLine(r rune) bool {
 // together, or if there is white space of another kind: readers differ on those. The result is good
 // until the next call.
 func (p *parser) words(s Span, most int) []Span {
-	text := s.Of(p.text)
 	odd := func(r rune) bool { return unicode.IsSpace(r) && r != ' ' }
-	if strings.Contains(text, "  ") || strings.HasPrefix(text, " ") || strings.ContainsFunc(text, odd) {
+	if !p.clean && strings.ContainsFunc(s.Of(p.text), odd) {
 		return nil
 	}
-	out := p.buf[:0]
-	for at := s.Start; at <= s.End && len(out) < most; {
-		end := s.End
-		if i := strings.IndexByte(p.text[at:s.End], ' '); i >= 0 {
-			end = at + i
+	out, start := p.buf[:0], s.Start
+	for i := s.Start; i < s.End; i++ {
+		if p.text[i] != ' ' {
+			continue
 		}
-		if end > at { // a space at the very end is nothing
-			out = append(out, Span{at, end})
+		if i == start {
+			return nil
 		}
-		at = end + 1
+		if len(out) < most {
+			out = append(out, Span{start, i})
+		}
+		start = i + 1
+	}
+	if start < s.End && len(out) < most { // a space at the very end is nothing
+		out = append(out, Span{start, s.End})
 	}
 	return out
 }
@@ -248,7 +292,7 @@ func (p *parser) origin(n int, whole, value Span) error {
 	if len(words) != 6 {
 		return &Error{n, "o= wants six fields"}
 	}
-	return p.field(Field{Kind: Origin, Line: n, Whole: whole, Type: words[4]}, words[5])
+	return p.address(Field{Kind: Origin, Line: n, Whole: whole, Type: words[4]}, words[5])
 }
 
 func (p *parser) connection(n int, whole, value Span) error {
@@ -260,10 +304,10 @@ func (p *parser) connection(n int, whole, value Span) error {
 	if i := strings.IndexByte(addr.Of(p.text), '/'); i >= 0 { // the time to live of a multicast address
 		addr.End = addr.Start + i
 	}
-	return p.field(Field{Kind: Connection, Line: n, Whole: whole, Type: words[1]}, addr)
+	return p.address(Field{Kind: Connection, Line: n, Whole: whole, Type: words[1]}, addr)
 }
 
-func (p *parser) field(f Field, addr Span) error {
+func (p *parser) address(f Field, addr Span) error {
 	host, err := parseHost(addr, addr.Of(p.text))
 	if err != "" {
 		return &Error{f.Line, "the address has " + err}
@@ -282,33 +326,38 @@ func (p *parser) attribute(n int, whole, value Span) error {
 	arg := Span{min(value.Start+len(name)+1, value.End), value.End}
 	section := &p.desc.Sections[len(p.desc.Sections)-1]
 	bare := name // what a reader may take for the name
-	if i := strings.IndexFunc(name, unicode.IsSpace); i == 0 {
+	if i := indexSpace(name); i == 0 {
 		return &Error{n, "white space after a="}
 	} else if i > 0 {
 		bare = name[:i]
 	}
-	if isAny(bare, "crypto", "key-mgmt") || containsPrefix(s, inlinePrefix) || containsPrefix(s, "key-mgmt:") {
+	known := knownAttribute(bare)
+	if known == "crypto" || known == "key-mgmt" || !p.clean && tellsKey(s) {
 		p.crypto(n)
 	}
-	switch {
-	case name == "fingerprint": // a form that only some readers take protects nobody from the others
-		section.Fingerprint = section.Fingerprint || isFingerprint(arg.Of(p.text))
+	switch known {
+	case "fingerprint": // a form that only some readers take protects nobody from the others
+		section.Fingerprint = section.Fingerprint || name == known && isFingerprint(arg.Of(p.text))
 		return nil
-	case strings.EqualFold(bare, "bundle-only"):
+	case "bundle-only":
 		section.BundleOnly = true
 		return nil
-	case name == "mid":
-		section.mid = arg
+	case "mid":
+		if name == known {
+			section.mid = arg
+		}
 		return nil
-	case name == "group" && len(p.desc.Sections) == 1 && strings.HasPrefix(arg.Of(p.text), bundlePrefix):
-		p.desc.bundles = append(p.desc.bundles, Span{arg.Start + len(bundlePrefix), arg.End})
+	case "group":
+		if name == known && len(p.desc.Sections) == 1 && strings.HasPrefix(arg.Of(p.text), bundlePrefix) {
+			p.desc.bundles = append(p.desc.bundles, Span{arg.Start + len(bundlePrefix), arg.End})
+		}
 		return nil
-	case !isAny(bare, "candidate", "remote-candidates", "rtcp", "ice-ufrag", "ice-pwd", "identity"):
-		return nil
-	case bare != name || !hasValue:
-		return &Error{n, "a=" + strings.ToLower(bare) + " wants a colon and a value"}
+	case "candidate", "remote-candidates", "rtcp", "ice-ufrag", "ice-pwd", "identity":
+		if bare != name || !hasValue {
+			return &Error{n, "a=" + strings.ToLower(bare) + " wants a colon and a value"}
+		}
 	}
-	switch strings.ToLower(name) {
+	switch known {
 	case "candidate":
 		c, err := p.candidate(n, value)
 		if err != nil {
@@ -321,7 +370,7 @@ func (p *parser) attribute(n int, whole, value Span) error {
 			return &Error{n, "a=remote-candidates wants component, address and port, repeated"}
 		}
 		for i := 1; i < len(words); i += 3 {
-			if err := p.field(Field{Kind: RemoteCandidates, Line: n, Whole: whole}, words[i]); err != nil {
+			if err := p.address(Field{Kind: RemoteCandidates, Line: n, Whole: whole}, words[i]); err != nil {
 				return err
 			}
 		}
@@ -334,7 +383,7 @@ func (p *parser) attribute(n int, whole, value Span) error {
 			return &Error{n, "a=rtcp has a broken port"}
 		}
 		if len(words) == 4 {
-			return p.field(Field{Kind: RTCP, Line: n, Whole: whole, Type: words[2], Port: words[0]}, words[3])
+			return p.address(Field{Kind: RTCP, Line: n, Whole: whole, Type: words[2], Port: words[0]}, words[3])
 		}
 	case "ice-ufrag":
 		return credential(n, "ice-ufrag", &section.Ufrag, arg)
@@ -344,6 +393,48 @@ func (p *parser) attribute(n int, whole, value Span) error {
 		return p.identity(n, whole, arg)
 	}
 	return nil
+}
+
+// knownAttribute returns the attribute that some reader may take a name for, of those that matter here.
+// Another name may come back as it is.
+func knownAttribute(name string) string {
+	if isLower(name) {
+		return name
+	}
+	for _, known := range [...]string{"candidate", "remote-candidates", "rtcp", "ice-ufrag", "ice-pwd", "identity",
+		"crypto", "key-mgmt", "fingerprint", "bundle-only", "mid", "group"} {
+		if strings.EqualFold(name, known) {
+			return known
+		}
+	}
+	return ""
+}
+
+// isLower reports whether s is ASCII without capital letters.
+func isLower(s string) bool {
+	for _, c := range []byte(s) {
+		if 'A' <= c && c <= 'Z' || c >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// indexSpace returns where the first white space of s stands, of whatever kind, or -1.
+func indexSpace(s string) int {
+	for i, c := range []byte(s) {
+		if c <= ' ' || c >= 0x7f { // white space, or else to be looked at closely
+			if at := strings.IndexFunc(s[i:], unicode.IsSpace); at >= 0 {
+				return i + at
+			}
+			return -1
+		}
+	}
+	return -1
+}
+
+func hasSuffixFold(s, suffix string) bool {
+	return len(s) >= len(suffix) && strings.EqualFold(s[len(s)-len(suffix):], suffix)
 }
 
 func hasPrefixFold(s, prefix string) bool {
