@@ -52,9 +52,12 @@ func ParseCandidate(text string) (*Description, error) {
 func (d *Description) ParseCandidate(text string) error {
 	d.reset()
 	p := parser{text: text, desc: d}
-	inner := len(text) - len(strings.TrimPrefix(strings.TrimPrefix(text, "a="), candidatePrefix))
-	end, next, colon := lineEnd(text, inner)
-	p.clean = next == len(text) && !(colon && hidesPrefix(text[inner:end]))
+	fields := strings.TrimPrefix(strings.TrimPrefix(text, "a="), candidatePrefix)
+	end := printable(fields, 0)
+	switch fields[end:] {
+	case "", "\n", "\r\n":
+		p.clean = !hidesPrefix(fields[:end])
+	}
 	return p.single()
 }
 

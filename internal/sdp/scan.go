@@ -21,55 +21,101 @@ type scanner struct {
 // next goes to the next line that matters. It returns false at the end, and where the text is not
 // plain.
 func (s *scanner) next() bool {
-	text, at, line := s.text, s.at, s.line
-	for at < len(text) {
-		start := at
-		inner := start // where something may hide
-		if rest := text[start:]; len(rest) > len(candidateLine) && rest[2] == 'c' && rest[:len(candidateLine)] == candidateLine {
+	text, next, line := s.text, s.at, s.line
+	for next < len(text) {
+		start, inner := next, next
+		if rest := text[start:]; len(rest) >= len(candidateLine) && rest[:len(candidateLine)] == candidateLine {
 			inner += len(candidateLine)
 		}
-		end, next, colon := lineEnd(text, inner)
+		end, free := lineEnd(text, inner)
 		line++
+		next = end
+		if next < len(text) && text[next] == '\r' {
+			next++
+		}
+		if next < len(text) {
+			if text[next] != '\n' {
+				s.odd = true
+				return false
+			}
+			next++
+		}
 		content := text[start:end]
-		at = next
-		if next < 0 || s.empty || len(content) < 2 || content[1] != '=' || content[0] < 'a' || content[0] > 'z' {
-			if content == "" && next > 0 {
+		if len(content) < 2 || content[1] != '=' || content[0]-'a' > 'z'-'a' || s.empty {
+			if content == "" {
 				s.empty = true
 				continue
 			}
 			s.odd = true
 			return false
 		}
-		hides := colon && hidesPrefix(text[inner:end])
+		hides := !free && hidesPrefix(text[inner:end])
 		if hides && inner == start && HidesCandidate(content) {
 			s.odd = true
 			return false
 		}
 		if inner > start || hides || matters(content) {
-			s.content, s.at, s.line, s.hides = Span{start, end}, at, line, hides
+			s.content, s.at, s.line, s.hides = Span{start, end}, next, line, hides
 			return true
 		}
 	}
-	s.at, s.line = at, line
+	s.at, s.line = next, line
 	return false
 }
 
-// hidesPrefix reports whether any of candidate:, inline: and key-mgmt: stands in s.
+// lineEnd returns where the first octet stands that is not printable ASCII, from an offset on, and
+// whether none of candidate:, inline: and key-mgmt: can stand before it.
+func lineEnd(text string, at int) (end int, free bool) {
+	unmarked := uint64(high)
+	for ; len(text)-at >= 13; at += 8 {
+		b := text[at : at+13]
+		x := load(b)
+		unmarked &= noPrefix(x, load(b[5:]))
+		if stop := odd(x) & high; stop != 0 {
+			return at + bits.TrailingZeros64(stop)/8, unmarked&high == high
+		}
+	}
+	return printable(text, at), false
+}
+
+// printable returns where the first octet stands that is not printable ASCII, from an offset on.
+func printable(text string, at int) int {
+	for ; len(text)-at >= 8; at += 8 {
+		if stop := odd(load(text[at:])) & high; stop != 0 {
+			return at + bits.TrailingZeros64(stop)/8
+		}
+	}
+	for at < len(text) && ' ' <= text[at] && text[at] <= '~' {
+		at++
+	}
+	return at
+}
+
+// hidesPrefix reports whether any of candidate:, inline: and key-mgmt: stands in s, which is ASCII.
 func hidesPrefix(s string) bool {
-	for i := len("inline"); i < len(s); i++ {
-		if s[i] != ':' {
-			continue
-		}
-		switch to := s[:i+1]; s[i-1] | 0x20 {
-		case 'e':
-			if hasSuffixFold(to, candidatePrefix) || hasSuffixFold(to, inlinePrefix) {
-				return true
-			}
-		case 't':
-			if hasSuffixFold(to, keyPrefix) {
+	at := 0
+	for ; len(s)-at >= 13; at += 8 {
+		for found := ^noPrefix(load(s[at:]), load(s[at+5:])) & high; found != 0; found &= found - 1 {
+			if endsPrefix(s[:at+bits.TrailingZeros64(found)/8+6]) {
 				return true
 			}
 		}
+	}
+	for i := at + 5; i < len(s); i++ {
+		if s[i] == ':' && endsPrefix(s[:i+1]) {
+			return true
+		}
+	}
+	return false
+}
+
+// endsPrefix reports whether a text that ends with a colon ends with one of these.
+func endsPrefix(s string) bool {
+	switch s[len(s)-2] | ' ' {
+	case 'e':
+		return hasSuffixFold(s, candidatePrefix) || hasSuffixFold(s, inlinePrefix)
+	case 't':
+		return hasSuffixFold(s, keyPrefix)
 	}
 	return false
 }
@@ -123,54 +169,16 @@ func load(b string) uint64 {
 		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
 }
 
-// lineEnd returns where a line ends and where the next one begins, which is negative if an octet of it
-// is not plain. Without colon, nothing in the line is any of candidate:, inline: and key-mgmt:, in
-// whatever letter case.
-//
-// It takes 16 octets at a time. Sums stay within their octets up to the first one beyond ASCII, and
-// what comes after that one is not asked for.
-func lineEnd(text string, at int) (end, next int, colon bool) {
-	free := uint64(high)
-	for ; at+20 <= len(text); at += 16 {
-		b := text[at : at+20]
-		x, y := load(b), load(b[8:])
-		free &= free4(x, load(b[4:])) & free4(y, load(b[12:]))
-		oddX, oddY := odd(x), odd(y)
-		if oddX|oddY != 0 {
-			if oddX != 0 {
-				at += bits.TrailingZeros64(oddX) / 8
-			} else {
-				at += 8 + bits.TrailingZeros64(oddY)/8
-			}
-			return at, afterEnd(text, at), free != high
-		}
-	}
-	for at < len(text) && ' ' <= text[at] && text[at] <= '~' {
-		at++
-	}
-	return at, afterEnd(text, at), true
+// odd sets the high bit of the first octet that is above '~' or below ' ', and perhaps of later ones:
+// up to there no sum leaves its octet.
+func odd(x uint64) uint64 { return (x - ' '*each) | (x + each) }
+
+// noPrefix clears the high bit of each octet of x at which "idate:", "nline:" or "-mgmt:" may stand;
+// later holds what is 5 octets later. Those three are compared without the bits in which they differ in
+// any letter case: 12 others look the same in each case of letters, and few of them stand 5 octets
+// before a colon.
+func noPrefix(x, later uint64) uint64 {
+	return ((x^'i'*each)&alike | (later ^ ':'*each)) + 0x7f*each
 }
 
-// odd returns the high bit of each octet above '~' or below ' '.
-func odd(x uint64) uint64 { return (x | (x + each) | ^(x + (0x80-' ')*each)) & high }
-
-// free4 returns the high bit of each octet of x that cannot be the d of candidate:, the l of inline: or
-// the m of key-mgmt: since there is no colon 4 octets later, as after holds them, or since it is none
-// of these letters; e is the one more that looks the same without the bits in which these differ.
-func free4(x, after uint64) uint64 {
-	return (((x^'d'*each)&^(0x29*each) | (after ^ ':'*each)) + 0x7f*each) & high
-}
-
-// afterEnd returns where the next line begins after one whose first octet that is not printable is
-// given, or -1 if that is no end of a line.
-func afterEnd(text string, at int) int {
-	switch rest := text[at:]; {
-	case rest == "", rest == "\r":
-		return len(text)
-	case rest[0] == '\n':
-		return at + 1
-	case rest[0] == '\r' && rest[1] == '\n':
-		return at + 2
-	}
-	return -1
-}
+const alike = ^uint64((('i' ^ 'n') | ('i' ^ '-') | ' ') * each)

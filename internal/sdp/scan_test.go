@@ -66,7 +66,7 @@ func TestEveryPlace(t *testing.T) {
 	}
 	odd = append(odd, "\r\n", "\u0085", "\u2028", "\u00a0", "\ue03a", "\r\n\r\n", "\r\r\n", "\nv=0\n", "\na= x", "\nA=x", "\n\n\n")
 	for _, what := range append(odd, hidden...) {
-		for n := range 40 {
+		for n := range 41 {
 			before, after := strings.Repeat("x", n), strings.Repeat("y", 40-n)
 			for _, line := range []string{"a=rtpmap:", "a=mid:", "a=" + good + " x ", "i=", "a=", ""} {
 				checkFast(t, "v=0\r\n"+line+before+what+after+"\r\ns=-\r\na=mid:1\r\n")
