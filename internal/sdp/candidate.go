@@ -87,6 +87,9 @@ const (
 
 // LooksLikeCandidate reports whether a reader could take s for a candidate.
 func LooksLikeCandidate(s string) bool {
+	if s == "" || isAlnum(s[0]) && s[0]|' ' != 'a' && s[0]|' ' != 'c' { // as most strings begin
+		return false
+	}
 	s = strings.TrimLeft(s, " \t\r\n")
 	if hasPrefixFold(s, "a=") {
 		s = strings.TrimLeft(s[2:], " \t")
@@ -226,12 +229,15 @@ func (p *parser) candidate(n int, text Span) (*Candidate, error) {
 // isFoundation checks for 1 to 32 ice-chars, RFC 8839, section 5.1.
 func isFoundation(s string) bool {
 	for _, c := range []byte(s) {
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '+' || c == '/') {
+		if !isAlnum(c) && c != '+' && c != '/' {
 			return false
 		}
 	}
 	return 1 <= len(s) && len(s) <= 32
 }
+
+// isAlnum reports whether c is a letter of ASCII or a digit.
+func isAlnum(c byte) bool { return c-'0' <= 9 || c|' '-'a' <= 'z'-'a' }
 
 // parseHost reads an address or a name. What is wrong with it is said in words that fit after "with".
 func parseHost(at Span, s string) (h Host, wrong string) {
@@ -271,17 +277,13 @@ func isName(s string) bool {
 	if s == "" || len(s) > 253 {
 		return false
 	}
-	var last string
-	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || len(label) > 63 {
+	start := 0 // of a label
+	for i, c := range []byte(s) {
+		if c == '.' && i > start && i-start <= 63 {
+			start = i + 1
+		} else if !isAlnum(c) && c != '-' && c != '_' {
 			return false
 		}
-		for _, c := range []byte(label) {
-			if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
-				return false
-			}
-		}
-		last = label
 	}
-	return last[0] < '0' || last[0] > '9'
+	return start < len(s) && len(s)-start <= 63 && s[start]-'0' > 9
 }

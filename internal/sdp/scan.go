@@ -1,8 +1,6 @@
 package sdp
 
-import (
-	"math/bits"
-)
+import "math/bits"
 
 // A scanner walks the lines of a text and stops at those that matter: the ones from which the parser
 // takes something. It looks at every octet and goes on only as long as the text is plain: lines of
@@ -167,6 +165,20 @@ const (
 func load(b string) uint64 {
 	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
 		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+}
+
+// spaces returns the high bit of each space in the at most 8 octets of b.
+func spaces(b string) (found uint64) {
+	if len(b) < 8 {
+		for i := range len(b) {
+			if b[i] == ' ' {
+				found |= 0x80 << (8 * i)
+			}
+		}
+		return found
+	}
+	x := load(b) ^ ' '*each
+	return ^((x&^high + 0x7f*each) | x) & high
 }
 
 // odd sets the high bit of the first octet that is above '~' or below ' ', and perhaps of later ones:

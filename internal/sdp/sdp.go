@@ -10,6 +10,7 @@ package sdp
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"strings"
 	"unicode"
 )
@@ -94,6 +95,9 @@ type Field struct {
 // LooksLikeDescription reports whether a reader could take s for a whole description: v=, whatever the
 // version and the white space before it, and more lines.
 func LooksLikeDescription(s string) bool {
+	if s == "" || isAlnum(s[0]) && s[0]|' ' != 'v' { // as most strings begin
+		return false
+	}
 	s = strings.TrimLeftFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' })
 	return hasPrefixFold(s, "v=") && strings.Contains(s, "\no=")
 }
@@ -253,17 +257,17 @@ func (p *parser) words(s Span, most int) []Span {
 		return nil
 	}
 	out, start := p.buf[:0], s.Start
-	for i := s.Start; i < s.End; i++ {
-		if p.text[i] != ' ' {
-			continue
+	for at := s.Start; at < s.End; at += 8 {
+		for found := spaces(p.text[at:min(at+8, s.End)]); found != 0; found &= found - 1 {
+			end := at + bits.TrailingZeros64(found)/8
+			if end == start {
+				return nil
+			}
+			if len(out) < most {
+				out = append(out, Span{start, end})
+			}
+			start = end + 1
 		}
-		if i == start {
-			return nil
-		}
-		if len(out) < most {
-			out = append(out, Span{start, i})
-		}
-		start = i + 1
 	}
 	if start < s.End && len(out) < most { // a space at the very end is nothing
 		out = append(out, Span{start, s.End})
