@@ -174,7 +174,10 @@ func (p *parser) candidate(n int, text Span) (*Candidate, error) {
 		return broken("a broken port: want 0 to 65535")
 	}
 	for i := 8; i < len(w); i += 2 {
-		name := strings.ToLower(word(i))
+		name := word(i)
+		if !isLower(name) {
+			name = strings.ToLower(name)
+		}
 		if name == "ciphertext" {
 			switch {
 			case !c.Host.Addr.IsValid() || !c.Host.Addr.IsUnspecified():
@@ -188,7 +191,7 @@ func (p *parser) candidate(n int, text Span) (*Candidate, error) {
 		if i+1 == len(w) {
 			return broken("an extension without a value")
 		}
-		if next := word(i + 1); isAny(next, "raddr", "rport", "ciphertext") {
+		if next := word(i + 1); (next[0]|' ' == 'r' || next[0]|' ' == 'c') && isAny(next, "raddr", "rport", "ciphertext") {
 			return broken(strings.ToLower(next) + " out of place, as the value of another extension")
 		}
 		var slot *Span
@@ -245,7 +248,7 @@ func isAlnum(c byte) bool { return c-'0' <= 9 || c|' '-'a' <= 'z'-'a' }
 // parseHost reads an address or a name. What is wrong with it is said in words that fit after "with".
 func parseHost(at Span, s string) (h Host, wrong string) {
 	h.Span = at
-	if strings.Contains(s, "%") {
+	if strings.IndexByte(s, '%') >= 0 {
 		return h, "a zone, which means nothing to another host: remove it"
 	}
 	if isNumeric(s) {

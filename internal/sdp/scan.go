@@ -167,18 +167,22 @@ func load(b string) uint64 {
 		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
 }
 
-// spaces returns the high bit of each space in the at most 8 octets of b.
-func spaces(b string) (found uint64) {
-	if len(b) < 8 {
-		for i := range len(b) {
-			if b[i] == ' ' {
-				found |= 0x80 << (8 * i)
+// spaces returns the high bit of each space in the 8 octets of text from at on, up to end.
+func spaces(text string, at, end int) (found uint64) {
+	if len(text)-at < 8 {
+		for i := at; i < end; i++ {
+			if text[i] == ' ' {
+				found |= 0x80 << (8 * (i - at))
 			}
 		}
 		return found
 	}
-	x := load(b) ^ ' '*each
-	return ^((x&^high + 0x7f*each) | x) & high
+	x := load(text[at:]) ^ ' '*each
+	found = ^((x&^high + 0x7f*each) | x) & high
+	if end-at < 8 {
+		found &= 1<<(8*(end-at)) - 1
+	}
+	return found
 }
 
 // odd sets the high bit of the first octet that is above '~' or below ' ', and perhaps of later ones:

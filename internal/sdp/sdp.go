@@ -258,7 +258,7 @@ func (p *parser) words(s Span, most int) []Span {
 	}
 	out, start := p.buf[:0], s.Start
 	for at := s.Start; at < s.End; at += 8 {
-		for found := spaces(p.text[at:min(at+8, s.End)]); found != 0; found &= found - 1 {
+		for found := spaces(p.text, at, s.End); found != 0; found &= found - 1 {
 			end := at + bits.TrailingZeros64(found)/8
 			if end == start {
 				return nil
