@@ -55,10 +55,10 @@ func (d *Description) ParseCandidate(text string) error {
 	d.reset()
 	p := parser{text: text, desc: d}
 	fields := strings.TrimPrefix(strings.TrimPrefix(text, "a="), candidatePrefix)
-	end := printable(fields, 0)
+	end, free := lineEnd(fields, 0)
 	switch fields[end:] {
 	case "", "\n", "\r\n":
-		p.clean = !hidesPrefix(fields[:end])
+		p.clean = free || !hidesPrefix(fields[:end])
 	}
 	return p.single()
 }
