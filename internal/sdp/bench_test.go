@@ -82,6 +82,25 @@ func BenchmarkScan(b *testing.B) {
 	b.ReportMetric(parse.Seconds()/walk.Seconds(), "parse/walk")
 }
 
+// BenchmarkOrdinary asks of strings as they stand in other JSON whether they are or hide a candidate.
+func BenchmarkOrdinary(b *testing.B) {
+	for name, s := range map[string]string{
+		"word": "answer",
+		"URL":  "https://meet.example.com:8443/room/0b9eb1c9?token=" + strings.Repeat("x", 64) + "#a:b",
+		"text": strings.Repeat("At 10:30 we meet: candidates are listed in the state: see there. ", 16),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(s)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if LooksLikeCandidate(s) || LooksLikeDescription(s) || HidesCandidate(s) {
+					b.Fatal("it does not")
+				}
+			}
+		})
+	}
+}
+
 func walkLines(text []byte) (lines int) {
 	for len(text) > 0 {
 		i := bytes.IndexByte(text, '\n')

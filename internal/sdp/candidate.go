@@ -119,8 +119,8 @@ func HidesCandidate(s string) bool {
 	return false
 }
 
-// containsPrefix looks for a prefix, which ends with its only colon, anywhere in s and in either letter
-// case.
+// containsPrefix looks for a prefix, which ends with a letter of ASCII and its only colon, anywhere in s
+// and in either letter case.
 func containsPrefix(s, prefix string) bool {
 	for at := 0; ; {
 		i := strings.IndexByte(s[at:], ':')
@@ -128,7 +128,7 @@ func containsPrefix(s, prefix string) bool {
 			return false
 		}
 		at += i + 1
-		if hasSuffixFold(s[:at], prefix) {
+		if at >= len(prefix) && s[at-2]|' ' == prefix[len(prefix)-2] && hasSuffixFold(s[:at], prefix) {
 			return true
 		}
 	}
