@@ -37,6 +37,7 @@ func (c *call) encryptBody(ctx context.Context) error {
 // that it is known which addresses are concealed when the others are looked at.
 func (c *call) encryptCandidates() error {
 	c.tellHosts()
+	c.concealHosts()
 	reports := make([][]CandidateReport, len(c.doc.texts))
 	for _, hosts := range []bool{true, false} {
 		for i, t := range c.doc.texts {
@@ -83,6 +84,16 @@ func (c *call) tellHosts() {
 			if t.tells(c.decide(t, cand, addr)) {
 				c.tell(addr)
 			}
+		}
+	}
+}
+
+// concealHosts conceals the further addresses of the endpoint that the policy would not tell in a candidate.
+func (c *call) concealHosts() {
+	for _, addr := range c.request.Hosts {
+		addr = endpoint(addr)
+		if addr.IsLinkLocalUnicast() || policy.Reachable(addr) && !c.tellsHosts(addr) {
+			c.conceal(addr)
 		}
 	}
 }

@@ -84,6 +84,9 @@ type Request struct {
 	// one. It is random, of at least 16 octets, and of what one endpoint sends on one connection: whoever can
 	// send under another's secret can test guesses. Without it names are fresh each time.
 	Secret []byte
+	// Hosts are addresses that the endpoint is known to have besides those of the host candidates in the body.
+	// They are concealed like those, wherever they stand.
+	Hosts []netip.Addr
 	// Suite, unless it is 0, is used in place of the one that the policy names.
 	Suite cipher.Suite
 }
