@@ -56,7 +56,7 @@ func New(config Config) *Plugin {
 // of one, or none; what cannot be encrypted is not passed on but told to [Config.Failed].
 //
 // It replaces the handler that the agent had. f is called by a goroutine of the agent, one call at a time,
-// and until the agent is closed. After [ice.Agent.Restart] candidates are encrypted under the new
+// and no longer once the agent is closed. After [ice.Agent.Restart] candidates are encrypted under the new
 // credentials.
 func (p *Plugin) OnCandidate(agent *ice.Agent, f func(candidate string)) error {
 	return agent.OnCandidate(func(c ice.Candidate) {
@@ -65,6 +65,9 @@ func (p *Plugin) OnCandidate(agent *ice.Agent, f func(candidate string)) error {
 			return
 		}
 		ufrag, pwd, err := agent.GetLocalUserCredentials()
+		if errors.Is(err, ice.ErrClosed) {
+			return
+		}
 		if err != nil {
 			p.config.Failed(fmt.Errorf("a candidate is not passed on: its credentials: %w", err))
 			return

@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/candgw/candgw v0.1.0
+	github.com/pion/ice/v2 v2.3.38
 	github.com/pion/webrtc/v3 v3.3.6
 )
 
@@ -21,7 +22,6 @@ require (
 	github.com/mitchellh/go-wordwrap v1.0.1 // indirect
 	github.com/pion/datachannel v1.5.8 // indirect
 	github.com/pion/dtls/v2 v2.2.12 // indirect
-	github.com/pion/ice/v2 v2.3.38 // indirect
 	github.com/pion/interceptor v0.1.29 // indirect
 	github.com/pion/logging v0.2.4 // indirect
 	github.com/pion/mdns v0.0.12 // indirect

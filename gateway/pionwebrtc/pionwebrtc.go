@@ -41,26 +41,46 @@ func New(config pionice.Config) *Plugin {
 // [pionice.Config.Failed].
 //
 // It replaces the handler that the connection had. f is called by a goroutine of the connection, one call at a
-// time. After an ICE restart candidates are encrypted under the new credentials, which they name.
+// time, and no longer once the connection is closed. After an ICE restart candidates are encrypted under the new
+// credentials, which they name.
 func (p *Plugin) OnICECandidate(pc *webrtc.PeerConnection, f func(*webrtc.ICECandidateInit)) {
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) {
 		if c == nil {
 			f(nil)
 			return
 		}
-		// Not from the description: a restart gathers before there is a new one.
-		own, err := pc.SCTP().Transport().ICETransport().GetLocalParameters()
+		ufrag, pwd, err := ownCredentials(pc)
+		if pc.SignalingState() == webrtc.SignalingStateClosed {
+			return
+		}
 		if err != nil {
 			p.config.Failed(fmt.Errorf("a candidate is not passed on: its credentials: %w", err))
 			return
 		}
 		init := c.ToJSON()
-		for _, encrypted := range p.ice.Encrypt(init.Candidate, own.UsernameFragment, own.Password) {
+		for _, encrypted := range p.ice.Encrypt(init.Candidate, ufrag, pwd) {
 			one := init
-			one.Candidate, one.UsernameFragment = encrypted, &own.UsernameFragment
+			one.Candidate, one.UsernameFragment = encrypted, &ufrag
 			f(&one)
 		}
 	})
+}
+
+// ownCredentials returns those that a connection gathers under.
+func ownCredentials(pc *webrtc.PeerConnection) (ufrag, pwd string, err error) {
+	transport := pc.SCTP().Transport().ICETransport()
+	if transport.State() != webrtc.ICETransportStateNew {
+		// Not from the description: a restart gathers before there is a new one.
+		own, err := transport.GetLocalParameters()
+		return own.UsernameFragment, own.Password, err
+	}
+	// Until the transport has started, it is not safe to ask it while it may start.
+	own := pc.LocalDescription()
+	if own == nil {
+		return "", "", errors.New("the connection has no local description")
+	}
+	ufrag, pwd = credentials(own.SDP)
+	return ufrag, pwd, nil
 }
 
 // AddICECandidate gives a connection a candidate that came for it, with the address in place of its name if
