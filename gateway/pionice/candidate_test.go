@@ -27,7 +27,7 @@ func TestEncrypt(t *testing.T) {
 	}{
 		{"as pion writes it", "", host, pwd, 1, 0, ""},
 		{"as browsers write it", "", "candidate:" + host, pwd, 1, 0, ""},
-		{"as SDP has it", "", "a=candidate:" + host, pwd, 1, 0, ""},
+		{"as SDP has it", "", "a=candidate:" + host + "\r\n", pwd, 1, 0, ""},
 		{"kept", policyOf("keep"), host, pwd, 0, 1, ""},
 		{"augmented", policyOf("augment"), host, pwd, 1, 1, ""},
 		{"dropped", policyOf("drop"), host, pwd, 0, 0, ""},

@@ -178,6 +178,7 @@ func (p *Plugin) Request(body []byte, format gateway.Format) (gateway.Request, e
 
 // fragment returns a candidate with its credentials as trickle ICE sends them: RFC 8840, section 9.
 func fragment(candidate, ufrag, pwd string) ([]byte, error) {
+	candidate = strings.TrimRight(candidate, "\r\n") // of the line that it may have been
 	for _, s := range []string{candidate, ufrag, pwd} {
 		if strings.ContainsAny(s, "\r\n") {
 			return nil, fmt.Errorf("%w: it, or its credentials, are of several lines", gateway.ErrMalformed)

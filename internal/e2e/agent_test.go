@@ -20,14 +20,15 @@ import (
 )
 
 // asAgent, in the environment, makes the test binary an agent, "controlling" or "controlled", with
-// candidates of one IP version, "udp4" or "udp6". The sockets of an agent are opened on whatever thread
-// comes, so it needs a process of its own to be kept inside a namespace.
+// candidates of one IP version, "udp4" or "udp6", or of both, "dual", or with a name of its own for both, as
+// browsers have, "mdns", and, if the folder of a key ring follows, with the plugin. The sockets of an agent are opened on whatever thread comes, so it needs a
+// process of its own to be kept inside a namespace.
 const asAgent = "CANDGW_E2E_AGENT"
 
 func TestMain(m *testing.M) {
-	if role, network, ok := strings.Cut(os.Getenv(asAgent), " "); ok {
-		if err := beAgent(role, network, os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintf(os.Stderr, "%s agent: %v\n", role, err)
+	if kind := strings.Fields(os.Getenv(asAgent)); len(kind) > 0 {
+		if err := beAgent(kind[0], kind[1], kind[2:], os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintf(os.Stderr, "%s agent: %v\n", kind[0], err)
 			os.Exit(1)
 		}
 		return
@@ -50,24 +51,37 @@ type agentReport struct {
 
 // beAgent writes its description, reads the other agent's, connects, exchanges a message and writes a
 // report, each in one line of JSON. It stays until the input ends.
-func beAgent(role, network string, in io.Reader, out io.Writer) error {
-	networkType := ice.NetworkTypeUDP4
-	if network == "udp6" {
-		networkType = ice.NetworkTypeUDP6
+func beAgent(role, network string, ring []string, in io.Reader, out io.Writer) error {
+	config := ice.AgentConfig{
+		NetworkTypes:     []ice.NetworkType{ice.NetworkTypeUDP4, ice.NetworkTypeUDP6},
+		CandidateTypes:   []ice.CandidateType{ice.CandidateTypeHost},
+		MulticastDNSMode: ice.MulticastDNSModeQueryOnly,
+	}
+	switch network {
+	case "udp4":
+		config.NetworkTypes = config.NetworkTypes[:1]
+	case "udp6":
+		config.NetworkTypes = config.NetworkTypes[1:]
+	case "mdns":
+		config.MulticastDNSMode = ice.MulticastDNSModeQueryAndGather
+	}
+	signaling := agentSignaling(plainSignaling{})
+	if len(ring) > 0 {
+		plugin, err := newPlugin(ring[0])
+		if err != nil {
+			return err
+		}
+		signaling, config.MulticastDNSMode = plugin, ice.MulticastDNSModeDisabled
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience/2)
 	defer cancel()
-	agent, err := ice.NewAgent(&ice.AgentConfig{
-		NetworkTypes:     []ice.NetworkType{networkType},
-		CandidateTypes:   []ice.CandidateType{ice.CandidateTypeHost},
-		MulticastDNSMode: ice.MulticastDNSModeQueryOnly,
-	})
+	agent, err := ice.NewAgent(&config)
 	if err != nil {
 		return err
 	}
 	defer agent.Close()
 
-	own, err := describeAgent(ctx, agent)
+	own, err := describeAgent(ctx, agent, signaling)
 	if err != nil {
 		return err
 	}
@@ -79,7 +93,7 @@ func beAgent(role, network string, in io.Reader, out io.Writer) error {
 	if err := lines.Decode(&other); err != nil {
 		return err
 	}
-	report, err := connectAgent(ctx, agent, role, other)
+	report, err := connectAgent(ctx, agent, signaling, role, other)
 	if err != nil {
 		return err
 	}
@@ -90,15 +104,42 @@ func beAgent(role, network string, in io.Reader, out io.Writer) error {
 	return err
 }
 
-// describeAgent gathers candidates to the last.
-func describeAgent(ctx context.Context, agent *ice.Agent) (d agentDescription, err error) {
-	gathered := make(chan struct{})
-	if err := agent.OnCandidate(func(c ice.Candidate) {
+// agentSignaling is how an agent's candidates become text, the empty one after the last, and text candidates.
+type agentSignaling interface {
+	OnCandidate(*ice.Agent, func(candidate string)) error
+	AddRemoteCandidate(agent *ice.Agent, candidate string) error
+}
+
+// plainSignaling is without a plugin.
+type plainSignaling struct{}
+
+func (plainSignaling) OnCandidate(agent *ice.Agent, f func(string)) error {
+	return agent.OnCandidate(func(c ice.Candidate) {
 		if c == nil {
+			f("")
+			return
+		}
+		f("candidate:" + c.Marshal())
+	})
+}
+
+func (plainSignaling) AddRemoteCandidate(agent *ice.Agent, candidate string) error {
+	c, err := ice.UnmarshalCandidate(strings.TrimPrefix(candidate, "candidate:"))
+	if err != nil {
+		return err
+	}
+	return agent.AddRemoteCandidate(c)
+}
+
+// describeAgent gathers candidates to the last.
+func describeAgent(ctx context.Context, agent *ice.Agent, signaling agentSignaling) (d agentDescription, err error) {
+	gathered := make(chan struct{})
+	if err := signaling.OnCandidate(agent, func(candidate string) {
+		if candidate == "" {
 			close(gathered)
 			return
 		}
-		d.Candidates = append(d.Candidates, "candidate:"+c.Marshal())
+		d.Candidates = append(d.Candidates, candidate)
 	}); err != nil {
 		return d, err
 	}
@@ -114,13 +155,9 @@ func describeAgent(ctx context.Context, agent *ice.Agent) (d agentDescription, e
 	return d, err
 }
 
-func connectAgent(ctx context.Context, agent *ice.Agent, role string, other agentDescription) (r agentReport, err error) {
+func connectAgent(ctx context.Context, agent *ice.Agent, signaling agentSignaling, role string, other agentDescription) (r agentReport, err error) {
 	for _, line := range other.Candidates {
-		candidate, err := ice.UnmarshalCandidate(strings.TrimPrefix(line, "candidate:"))
-		if err != nil {
-			return r, err
-		}
-		if err := agent.AddRemoteCandidate(candidate); err != nil {
+		if err := signaling.AddRemoteCandidate(agent, line); err != nil {
 			return r, err
 		}
 	}
