@@ -25,6 +25,8 @@ var rules = map[string][]string{
 	"internal/sdp": {},
 	// The signaling side knows nothing of lookups.
 	"gateway": {module + "internal/sdp", module + "internal/mcast", module + "internal/bounded", module + "policy", module + "keyring", "*"},
+	// The gateway at an ICE agent: the agent stands on pion/ice, and nothing else of this module is needed.
+	"gateway/pionice": {module + "gateway", "*"},
 	// The network side knows nothing of signaling.
 	"resolver": {module + "internal/mcast", module + "internal/bounded", module + "policy", module + "keyring", "*"},
 	// Tables, for both of these.
@@ -72,7 +74,8 @@ func closure(allowed []string) []string {
 
 // Nothing imports the two sides but what stands above them.
 func TestWhoImportsTheSides(t *testing.T) {
-	above := []string{module + "cmd/candgw", module + "internal/api", module + "internal/proxy", module + "internal/metrics", module + "internal/policytest"}
+	above := []string{module + "cmd/candgw", module + "internal/api", module + "internal/proxy", module + "internal/metrics", module + "internal/policytest",
+		module + "gateway/pionice", module + "examples/pion"}
 	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", module+"...").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +86,19 @@ func TestWhoImportsTheSides(t *testing.T) {
 			if (dep == module+"gateway" || dep == module+"resolver") && !slices.Contains(above, words[0]) {
 				t.Errorf("%s imports %s", words[0], dep)
 			}
+		}
+	}
+}
+
+// gateway/pionwebrtc is a module of its own so that nobody who embeds candgw gets pion/webrtc with it.
+func TestNoWebRTC(t *testing.T) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Path}}", "all").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path := range strings.Lines(string(out)) {
+		if strings.HasPrefix(path, "github.com/pion/webrtc") {
+			t.Errorf("the module requires %s", path)
 		}
 	}
 }
