@@ -32,7 +32,9 @@ func New[K comparable, V any](size int, ttl time.Duration) *Table[K, V] {
 	return &Table[K, V]{size: size, ttl: ttl, index: map[K]uint32{}}
 }
 
-func (t *Table[K, V]) entry(n uint32) *entry[K, V] { return &t.chunks[(n-1)/chunkSize][(n-1)%chunkSize] }
+func (t *Table[K, V]) entry(n uint32) *entry[K, V] {
+	return &t.chunks[(n-1)/chunkSize][(n-1)%chunkSize]
+}
 
 // Len returns the number of entries, expired ones among them.
 func (t *Table[K, V]) Len() int { return len(t.index) }

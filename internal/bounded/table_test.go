@@ -68,7 +68,7 @@ func TestModel(t *testing.T) {
 			entries = append(append(entries[:i:i], entries[i+1:]...), e)
 		}
 		for step := range 20_000 {
-			now = now.Add(time.Duration(r.IntN(int(time.Hour) / size)))
+			now = now.Add(time.Duration(r.Int64N(int64(time.Hour) / int64(size))))
 			key := r.IntN(2*size + 1)
 			i := find(key)
 			switch r.IntN(4) {
