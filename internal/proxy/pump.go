@@ -137,6 +137,10 @@ func (p *pump) message(ctx context.Context, kind websocket.MessageType, r io.Rea
 		p.flow.count(Unchanged)
 		return p.pass(m)
 	}
+	if !gateway.MayHold(body) {
+		p.flow.count(Unchanged)
+		return p.pass(m)
+	}
 	rewriting, err := p.flow.begin(body, gateway.Message)
 	if err != nil {
 		return err
