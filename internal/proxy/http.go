@@ -105,6 +105,9 @@ func (p *Proxy) outgoing(r *httputil.ProxyRequest) {
 func (p *Proxy) incoming(r *http.Response) error {
 	x := exchangeFrom(r.Request.Context())
 	p.toOwnOrigin(r.Header, x)
+	if len(r.Trailer) > 0 {
+		r.Header.Del("Content-Length") // over HTTP/1.1 trailers follow chunks alone
+	}
 	if !x.inspect || r.StatusCode == http.StatusSwitchingProtocols || !hasBody(r) {
 		return nil
 	}
@@ -129,10 +132,10 @@ func (p *Proxy) incoming(r *http.Response) error {
 		dropDigests(r.Header)
 		dropDigests(r.Trailer)
 	}
-	if r.Body = (bodyCloser{body.data, r.Body}); body.read || body.changed {
+	if r.Body = (bodyCloser{body.data, r.Body}); body.changed {
 		r.ContentLength = body.length
 		r.Header.Del("Content-Length")
-		if body.length > 0 {
+		if body.length > 0 && len(r.Trailer) == 0 {
 			r.Header.Set("Content-Length", strconv.FormatInt(body.length, 10))
 		}
 	}

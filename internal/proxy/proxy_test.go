@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -133,7 +134,7 @@ func (b *syncBuffer) String() string {
 }
 
 // newRing returns a ring with an active key.
-func newRing(t testing.TB) *keyring.Ring {
+func newRing(t testing.TB) testRing {
 	t.Helper()
 	e := new(keyring.Ring).Edit(time.Now())
 	k, err := cipher.GenerateKey(cipher.AESUUID)
@@ -147,7 +148,32 @@ func newRing(t testing.TB) *keyring.Ring {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ring
+	return testRing{ring}
+}
+
+// A testRing is a ring that gateways use.
+type testRing struct{ *keyring.Ring }
+
+func (r testRing) self() *keyring.Ring { return r.Ring }
+
+// nameOf returns a name of address under a ring.
+func nameOf(t testing.TB, r testRing) string {
+	t.Helper()
+	g := gateway.New(gateway.Config{Ring: r.self, Policy: func() *policy.Set { return loadPolicy(t, string(policies.Default)) }})
+	result, err := g.Encrypt(context.Background(), gateway.Request{Body: []byte(fullOffer), Format: gateway.SDP})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return regexp.MustCompile(`\S+\.local`).FindString(string(result.Body))
+}
+
+func loadPolicy(t testing.TB, text string) *policy.Set {
+	t.Helper()
+	set, err := new(policy.Loader).Load(policy.Source{Name: "test.hcl", Text: []byte(text)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
 }
 
 // certificate is that of httptest, for example.com and loopback.
@@ -184,17 +210,13 @@ func upstreamOf(t testing.TB, h http.Handler) *url.URL {
 // start has a proxy listen before a site.
 func (s *setup) start(t testing.TB, upstream *url.URL) *setup {
 	t.Helper()
-	text := policies.Default
+	text := string(policies.Default)
 	if s.policy != "" {
-		text = []byte(s.policy)
+		text = s.policy
 	}
-	set, err := new(policy.Loader).Load(policy.Source{Name: "test.hcl", Text: text})
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := loadPolicy(t, text)
 	if s.ring == nil {
-		ring := newRing(t)
-		s.ring = func() *keyring.Ring { return ring }
+		s.ring = newRing(t).self
 	}
 	s.gateway = gateway.New(gateway.Config{Ring: s.ring, Policy: func() *policy.Set { return set }, Names: s.names})
 	s.counts = &counts{results: map[proxy.Direction]map[proxy.Outcome]int{}, fates: map[gateway.Fate]int{}}

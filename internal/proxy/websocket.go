@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net/http"
@@ -50,6 +51,12 @@ func hasToken(h http.Header, name, token string) bool {
 
 // serveWebSocket passes a WebSocket on. The upstream is asked first, so that the client gets its answer.
 func (p *Proxy) serveWebSocket(w http.ResponseWriter, r *http.Request, x *exchange) {
+	if key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-WebSocket-Key")); err != nil || len(key) != 16 ||
+		r.Method != http.MethodGet || r.Header.Get("Sec-WebSocket-Version") != "13" {
+		w.Header().Set("Sec-WebSocket-Version", "13")
+		problem(w, http.StatusBadRequest, "not the opening handshake of a WebSocket: RFC 6455, section 4.2.1")
+		return
+	}
 	if !p.enter() {
 		w.Header().Set("Retry-After", "5")
 		problem(w, http.StatusServiceUnavailable, "too many WebSockets are open: try again later")
