@@ -192,6 +192,7 @@ func (p *pump) readWhole(r io.Reader) (body []byte, whole bool, err error) {
 
 // long passes on a message that is too long to be rewritten, of which the beginning was read.
 func (p *pump) long(kind websocket.MessageType, begin []byte, r io.Reader) error {
+	p.buffer = nil // it holds the beginning
 	if !p.flow.encrypt {
 		p.flow.count(Unchanged)
 		if err := p.drain(); err != nil {
@@ -235,7 +236,7 @@ func (p *pump) stream(kind websocket.MessageType, begin []byte, r io.Reader) err
 	if err != nil {
 		return errors.Join(errWriting, err)
 	}
-	rest := io.MultiReader(bytes.NewReader(bytes.Clone(begin)), r)
+	rest := io.MultiReader(bytes.NewReader(begin), r)
 	for {
 		n, err := rest.Read(buffer)
 		if n > 0 {
