@@ -312,6 +312,13 @@ func (u *site) last(t testing.TB) (*http.Request, string) {
 	return u.requests[len(u.requests)-1], u.bodies[len(u.bodies)-1]
 }
 
+// all returns all that has come, whole or not.
+func (u *site) all() string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return strings.Join(u.bodies, "\n")
+}
+
 func (u *site) count() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
