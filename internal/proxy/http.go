@@ -194,7 +194,11 @@ func (p *Proxy) message(ctx context.Context, f *flow, h http.Header, in readable
 			return &passing{data: in, length: in.length}, nil
 		}
 		return &passing{data: f.looksThrough(in, h, x), length: in.length}, nil
-	case k == events && !encoded:
+	case k == events && encoded && !f.encrypt:
+		return &passing{data: in, length: in.length}, nil // its names stay names
+	case k == events && encoded:
+		return &passing{}, f.refuse(&refusal{http.StatusUnsupportedMediaType, "events with a Content-Encoding cannot be looked into", errEncoding})
+	case k == events:
 		return &passing{data: f.eventStream(ctx, in, x), length: -1, changed: true}, nil
 	}
 	release, ok := p.hold()

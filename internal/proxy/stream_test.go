@@ -185,6 +185,7 @@ func TestResponses(t *testing.T) {
 		{"a broken candidate", "application/json", trickled(broken), nil, 502, false},
 		{"not JSON", "application/json", "{", nil, 502, false},
 		{"too long", "application/json", `"` + long + `"`, nil, 502, false},
+		{"encoded events", "text/event-stream", "data: {}\n\n", []string{"Content-Encoding", "gzip"}, 502, false},
 		{"an encoding", "application/json", "{}", []string{"Content-Encoding", "br"}, 502, false},
 		{"a candidate in a form", "application/x-www-form-urlencoded", url.QueryEscape(raw), nil, 502, false},
 		{"a candidate in a page", "text/html", long + long + raw, nil, 0, false},

@@ -430,11 +430,11 @@ func TestWebSocketsAreBounded(t *testing.T) {
 
 // TestStops has WebSockets closed with 1001, and requests under way answered.
 func TestStops(t *testing.T) {
-	begun, go_ := make(chan struct{}), make(chan struct{})
+	begun, release := make(chan struct{}), make(chan struct{})
 	upstream := upstreamOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
 			close(begun)
-			<-go_
+			<-release
 			io.WriteString(w, "done")
 			return
 		}
@@ -458,7 +458,7 @@ func TestStops(t *testing.T) {
 	if got := closed(t, c); got.Code != websocket.StatusGoingAway {
 		t.Errorf("got %v", got)
 	}
-	close(go_)
+	close(release)
 	if got := <-answered; got != "done" {
 		t.Errorf("got %q", got)
 	}
