@@ -7,6 +7,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/candgw/candgw/cipher"
+	"github.com/candgw/candgw/internal/limit"
 )
 
 // ednsSize is the payload that fits any path without fragments (RFC 9715, section 3).
@@ -108,7 +109,7 @@ func (d *DNS) reply(q *dns.Msg, c *client, known *Answer, t *tally) *dns.Msg {
 	if known == nil {
 		a := d.resolver.lookup(z, labels, c)
 		// These are the answers that are much longer than the question.
-		if a.Result == NoData && labels == "" && c.may.Rate > 0 && !d.resolver.limiter.allow(c.addr, c.may.Rate, c.may.Burst, d.resolver.config.Now()) {
+		if a.Result == NoData && labels == "" && c.may.Rate > 0 && !d.resolver.limiter.Allow(limit.Host(c.addr), c.may.Rate, c.may.Burst, d.resolver.config.Now()) {
 			a.Result = Limited
 		}
 		known = &a

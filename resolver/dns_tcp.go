@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/candgw/candgw/internal/limit"
 )
 
 const (
@@ -162,10 +164,10 @@ func fromOf(conn net.Conn) netip.Addr {
 	return conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
 }
 
-// placeHost returns what counts as one host where places are given out: what [hostOf] says, but all of the link-local
+// placeHost returns what counts as one host where places are given out: what [limit.Host] says, but all of the link-local
 // addresses of one interface, of which a host takes as many as it likes.
 func placeHost(from netip.Addr) netip.Addr {
-	host := hostOf(from)
+	host := limit.Host(from)
 	if from.Is6() && from.IsLinkLocalUnicast() {
 		clear(host[8:])
 	}

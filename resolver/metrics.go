@@ -38,13 +38,14 @@ var resultNames = [...]string{
 // String returns the result as it stands in metrics.
 func (r Result) String() string { return resultNames[r] }
 
-// A Front is one of the two ways to ask, as it stands in metrics.
+// A Front is one of the ways to ask, as it stands in metrics.
 type Front string
 
 // The fronts.
 const (
 	FrontDNS  Front = "dns"
 	FrontMDNS Front = "mdns"
+	FrontAPI  Front = "api"
 )
 
 // Metrics hears of lookups. It is called by many goroutines at once.

@@ -12,9 +12,13 @@ import (
 	"time"
 
 	"github.com/candgw/candgw/cipher"
+	"github.com/candgw/candgw/internal/limit"
 	"github.com/candgw/candgw/keyring"
 	"github.com/candgw/candgw/policy"
 )
+
+// maxAskers is how many askers are told apart where policies limit how often each may ask: 16 MiB.
+const maxAskers = 1 << 20
 
 // An Asker is who looks up a name.
 type Asker struct {
@@ -54,7 +58,7 @@ type Resolver struct {
 	config  Config
 	zones   []*zone
 	seen    *seenNames
-	limiter *limiter
+	limiter *limit.Limiter
 	openers sync.Pool
 }
 
@@ -73,7 +77,7 @@ func New(config Config) (*Resolver, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Resolver{config: config, zones: zones, seen: newSeenNames(config.Now), limiter: newLimiter(maxAskers, config.Now())}
+	r := &Resolver{config: config, zones: zones, seen: newSeenNames(config.Now), limiter: limit.New(maxAskers, config.Now())}
 	r.openers.New = func() any { return new(cipher.Opener) }
 	return r, nil
 }
@@ -88,6 +92,17 @@ func (r *Resolver) Resolve(name string, asker Asker) Answer {
 	c := r.client(asker)
 	z, labels := r.zoneOf(strings.TrimSuffix(name, "."))
 	return r.lookup(z, labels, &c)
+}
+
+// Lookup is [Resolver.Resolve] for a front end of another package: what came of it is counted as the front's, and a
+// key that opened the name is told.
+func (r *Resolver) Lookup(front Front, name string, asker Asker) Answer {
+	began := time.Now()
+	a := r.Resolve(name, asker)
+	t := tally{resolver: r, front: front}
+	t.add(a.Result, a.Key)
+	t.flush(time.Since(began))
+	return a
 }
 
 // A client is an asker and what the policies of the moment let it look up.
@@ -121,7 +136,7 @@ func resolve[T string | []byte](r *Resolver, o *cipher.Opener, labels T, c *clie
 	// A name of another form costs nothing, and is often another host's: it does not count.
 	case !cipher.ReadName(o, labels):
 		return Answer{Result: Unauthenticated}
-	case c.may.Rate > 0 && !r.limiter.allow(c.addr, c.may.Rate, c.may.Burst, now):
+	case c.may.Rate > 0 && !r.limiter.Allow(limit.Host(c.addr), c.may.Rate, c.may.Burst, now):
 		return Answer{Result: Limited}
 	}
 	opened, result := r.open(o, now)

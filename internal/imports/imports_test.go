@@ -28,17 +28,21 @@ var rules = map[string][]string{
 	// The gateway at an ICE agent: the agent stands on pion/ice, and nothing else of this module is needed.
 	"gateway/pionice": {module + "gateway", "*"},
 	// The network side knows nothing of signaling.
-	"resolver": {module + "internal/mcast", module + "internal/bounded", module + "policy", module + "keyring", "*"},
+	"resolver": {module + "internal/mcast", module + "internal/bounded", module + "internal/limit", module + "policy", module + "keyring", "*"},
 	// Tables, for both of these.
 	"internal/bounded": {},
 	// Stands in the way of signaling and knows nothing of lookups; what it counts is for others to keep.
 	"internal/proxy": {module + "gateway", module + "internal/sdp", module + "policy", module + "keyring", "*"},
+	// Counts, for the network side and the HTTP API.
+	"internal/limit": {},
 	// Sockets, for both of these.
 	"internal/mcast": {"golang.org/x/sys"},
 	// Says where things are; what they are is for others.
 	"internal/config": {module + "policy", module + "cipher", "github.com/miekg/dns", "golang.org/x/net", "golang.org/x/sys"},
 	// Looks from outside at what runs, with nothing of its own parts.
 	"internal/doctor": {module + "internal/config", module + "internal/mcast", module + "keyring", "github.com/miekg/dns", "golang.org/x/net", "golang.org/x/sys"},
+	// Accepts connections, whatever they are for.
+	"internal/listener": {"golang.org/x/net", "golang.org/x/sys", "github.com/gofrs/flock"},
 	// Replaces files, and knows nothing of what is in them.
 	"internal/atomicfile": {},
 }

@@ -32,7 +32,7 @@ type lookup struct {
 func newLookups() lookups {
 	l := lookups{
 		total: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "candgw_lookups_total", Help: "Lookups by front end (dns, mdns), what came of them, and the id of the key that opened the name.",
+			Name: "candgw_lookups_total", Help: "Lookups by front end (dns, mdns, api), what came of them, and the id of the key that opened the name.",
 		}, []string{"front", "result", "key"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "candgw_lookup_duration_seconds", Help: "Time from when a lookup was read to when all were done that were read together with it.",
@@ -40,7 +40,7 @@ func newLookups() lookups {
 		}, []string{"front"}),
 		mu: new(sync.RWMutex), known: map[lookup]prometheus.Counter{}, took: map[resolver.Front]prometheus.Observer{},
 	}
-	for _, front := range []resolver.Front{resolver.FrontDNS, resolver.FrontMDNS} {
+	for _, front := range []resolver.Front{resolver.FrontDNS, resolver.FrontMDNS, resolver.FrontAPI} {
 		l.took[front] = l.seconds.WithLabelValues(string(front))
 	}
 	return l

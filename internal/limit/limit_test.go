@@ -1,4 +1,4 @@
-package resolver
+package limit
 
 import (
 	"encoding/binary"
@@ -11,6 +11,11 @@ import (
 	"time"
 )
 
+// manyAskers is the size of a table as the resolver has it.
+const manyAskers = 1 << 20
+
+var addr4, addr6 = netip.MustParseAddr("10.77.1.2"), netip.MustParseAddr("2001:db8::1")
+
 // A testClock is the clock of a limiter; it may be moved either way.
 type testClock struct{ t time.Time }
 
@@ -22,16 +27,16 @@ func (c *testClock) now() time.Time { return c.t }
 
 // A testLimiter is a limiter with its clock.
 type testLimiter struct {
-	*limiter
+	*Limiter
 	now func() time.Time
 }
 
 func newTestLimiter(size int, now func() time.Time) testLimiter {
-	return testLimiter{newLimiter(size, now()), now}
+	return testLimiter{New(size, now()), now}
 }
 
 func (l testLimiter) allow(asker netip.Addr, rate, burst int) bool {
-	return l.limiter.allow(asker, rate, burst, l.now())
+	return l.Limiter.Allow(Host(asker), rate, burst, l.now())
 }
 
 // allowed returns how many of a number of lookups at once are allowed.
@@ -182,7 +187,7 @@ func TestLimiterFlood(t *testing.T) {
 	}{
 		{"table of one set", askersInSet, 100_000, time.Second},
 		{"table of a thousand", 1000, 1_000_000, time.Second},
-		{"whole table, all at once", maxAskers, 1_000_000, 0},
+		{"whole table, all at once", manyAskers, 1_000_000, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			clock := newTestClock()
@@ -276,7 +281,7 @@ func TestLimiterFullSetClockBack(t *testing.T) {
 
 func TestLimiterConcurrent(t *testing.T) {
 	const hosts, goroutines, burst = askersInSet, 16, 1000
-	l := newTestLimiter(maxAskers, newTestClock().now) // the clock stands still
+	l := newTestLimiter(manyAskers, newTestClock().now) // the clock stands still
 	var got [hosts]atomic.Int64
 	var wg sync.WaitGroup
 	for range goroutines {
@@ -300,7 +305,7 @@ func TestLimiterMemory(t *testing.T) {
 	if got := reflect.TypeFor[askerSet]().Size(); got != 16*askersInSet {
 		t.Errorf("a set has %d octets, want 16 an asker", got)
 	}
-	for _, tt := range []struct{ size, sets int }{{0, 1}, {1, 1}, {8, 1}, {15, 1}, {16, 2}, {maxAskers, maxAskers / askersInSet}} {
+	for _, tt := range []struct{ size, sets int }{{0, 1}, {1, 1}, {8, 1}, {15, 1}, {16, 2}, {manyAskers, manyAskers / askersInSet}} {
 		if got := len(newTestLimiter(tt.size, time.Now).sets); got != tt.sets {
 			t.Errorf("room for %d: %d sets, want %d", tt.size, got, tt.sets)
 		}
@@ -325,14 +330,14 @@ func BenchmarkLimiter(b *testing.B) {
 		{"million hosts", 1 << 20},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
-			l := newTestLimiter(maxAskers, time.Now)
+			l := newTestLimiter(manyAskers, time.Now)
 			b.ReportAllocs()
 			for n := 0; b.Loop(); n++ {
 				l.allow(host4(int(uint64(n)*0x9e3779b1%uint64(bb.hosts))), 1000, 100)
 			}
 		})
 		b.Run(bb.name+", all cores", func(b *testing.B) {
-			l := newTestLimiter(maxAskers, time.Now)
+			l := newTestLimiter(manyAskers, time.Now)
 			var cores atomic.Int64
 			b.ReportAllocs()
 			b.ResetTimer()
@@ -348,12 +353,12 @@ func BenchmarkLimiter(b *testing.B) {
 // Goroutines that read the clock once for many lookups give times out of order; that gives nobody more.
 func TestLimiterTimesOutOfOrder(t *testing.T) {
 	clock := newTestClock()
-	l := newLimiter(64, clock.t)
+	l := New(64, clock.t)
 	got := 0
 	const rate, burst, seconds = 10, 5, 60
 	for end := clock.t.Add(seconds * time.Second); clock.t.Before(end); clock.t = clock.t.Add(10 * time.Millisecond) {
 		for _, at := range []time.Time{clock.t, clock.t.Add(-9 * time.Millisecond)} {
-			if l.allow(host4(1), rate, burst, at) {
+			if l.Allow(Host(host4(1)), rate, burst, at) {
 				got++
 			}
 		}

@@ -1,4 +1,5 @@
-package resolver
+// Package limit limits how often each of many callers may do something, in bounded memory.
+package limit
 
 import (
 	"hash/maphash"
@@ -8,9 +9,6 @@ import (
 )
 
 const (
-	// maxAskers is how many askers a limiter tells apart: 16 MiB, which the system provides as
-	// askers come.
-	maxAskers = 1 << 20
 	// askersInSet is how many askers share a place in the table.
 	askersInSet = 8
 	limitLocks  = 256
@@ -20,7 +18,10 @@ const (
 	longestBurst = 365 * 24 * time.Hour
 )
 
-// A limiter limits how often each host may ask: so many times a second, so many at once. It is a
+// A Key stands for one caller.
+type Key [16]byte
+
+// A Limiter limits how often each host may ask: so many times a second, so many at once. It is a
 // token bucket kept as one time (GCRA, the generic cell rate algorithm): the moment at which the
 // bucket is full again. How far that lies ahead is what the host owes.
 //
@@ -31,8 +32,8 @@ const (
 // a newcomer.) A host that has lost its place owes nothing, so a flood that fills the whole table
 // gives hosts more than their due, never less.
 //
-// A limiter is safe for concurrent use.
-type limiter struct {
+// A Limiter is safe for concurrent use.
+type Limiter struct {
 	start time.Time
 	seed  maphash.Seed // random, so that nobody can aim at the place of somebody else
 	sets  []askerSet
@@ -53,25 +54,25 @@ type limitLock struct {
 	_           [40]byte // a cache line for each
 }
 
-// newLimiter returns a limiter with room for size askers, to the next lower multiple of a set.
-func newLimiter(size int, start time.Time) *limiter {
-	return &limiter{
+// New returns a limiter that tells size askers apart, to the next lower multiple of a set, in 16 octets for each. The
+// system provides them as askers come.
+func New(size int, start time.Time) *Limiter {
+	return &Limiter{
 		start: start,
 		seed:  maphash.MakeSeed(),
 		sets:  make([]askerSet, max(size/askersInSet, 1)),
 	}
 }
 
-// allow reports whether the host of asker may ask at a time, which is now or was a moment ago, and counts it if so. It may rate times a
-// second and burst times at once, each at least one. They may change from call to call: nobody owes
-// more than a burst at the rate of the day.
-func (l *limiter) allow(asker netip.Addr, rate, burst int, now time.Time) bool {
+// Allow reports whether an asker may ask at a time, which is now or was a moment ago, and counts it if so. It may rate
+// times a second and burst times at once, each at least one. They may change from call to call: nobody owes
+// more than a burst at the rate of the day. Whoever is refused and asks nothing for a second is not refused then.
+func (l *Limiter) Allow(asker Key, rate, burst int, now time.Time) bool {
 	perSecond := time.Duration(rate)
 	interval := (time.Second + perSecond - 1) / perSecond // rounded up: at most rate
 	most := interval * min(time.Duration(burst), longestBurst/interval)
 
-	host := hostOf(asker)
-	hash := maphash.Bytes(l.seed, host[:])
+	hash := maphash.Bytes(l.seed, asker[:])
 	n := hash % uint64(len(l.sets))
 	lock := &l.locks[n%limitLocks]
 	lock.Lock()
@@ -121,11 +122,11 @@ func (s *askerSet) find(hash uint64) *time.Duration {
 // translated is the prefix of IPv4 hosts behind a translator: RFC 6052, section 2.1.
 var translated = netip.MustParsePrefix("64:ff9b::/96")
 
-// hostOf returns what stands for the host of an address: all of it for IPv4, mapped, translated or not, and
+// Host returns what stands for the host of an address: all of it for IPv4, mapped, translated or not, and
 // the /64 for IPv6, where a host takes as many addresses as it likes. All hosts of a link are in the one
 // /64 of link-local addresses, so those are whole; the same one on two links counts as one. What is not an address is a host of its own.
-func hostOf(asker netip.Addr) [16]byte {
-	host := asker.As16()
+func Host(asker netip.Addr) Key {
+	host := Key(asker.As16())
 	switch {
 	case !asker.IsValid():
 		host[15] = 0xff // ::ff, which is in ::/64, whose hosts are all ::
