@@ -13,16 +13,39 @@ import (
 	"time"
 
 	"github.com/candgw/candgw/cipher"
-	"github.com/candgw/candgw/examples/policies"
+	defaultpolicy "github.com/candgw/candgw/examples/policies"
 	"github.com/candgw/candgw/gateway"
 	"github.com/candgw/candgw/internal/api"
 	"github.com/candgw/candgw/internal/metrics"
 	"github.com/candgw/candgw/keyring"
 	"github.com/candgw/candgw/policy"
+	"github.com/candgw/candgw/resolver"
 )
 
-// serve runs the API over a ring with one key a suite but aes-cbc-hmac, on a real socket.
-func serve(t *testing.T, token string, notReady error) *httptest.Server {
+// A node is an API on a real socket, over a ring with one key a suite but aes-cbc-hmac.
+type node struct {
+	*httptest.Server
+	ring *keyring.Ring
+}
+
+// policies are the default, and for clients of two networks others.
+const policies = `
+policy "refused" {
+  clients = ["192.0.2.0/24"]
+  candidate "host" {}
+  session {
+    identity { require = true }
+  }
+  inbound { action = "decrypt" }
+  resolve { addresses = ["192.0.2.0/24"] }
+}
+policy "limited" {
+  clients = ["198.51.100.0/24"]
+  resolve { rate = 1 }
+}
+`
+
+func serve(t *testing.T, change ...func(*api.Config)) *node {
 	t.Helper()
 	e := new(keyring.Ring).Edit(time.Now())
 	for _, s := range cipher.Suites()[:3] {
@@ -38,19 +61,32 @@ func serve(t *testing.T, token string, notReady error) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := new(policy.Loader).Load(policy.Source{Name: "default.hcl", Text: policies.Default})
+	set, err := new(policy.Loader).Load(policy.Source{Name: "policies.hcl", Text: append([]byte(policies), defaultpolicy.Default...)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := gateway.New(gateway.Config{Ring: func() *keyring.Ring { return ring }, Policy: func() *policy.Set { return set }})
-	s := httptest.NewServer(api.Handler(api.Config{
-		Gateway: g, Metrics: metrics.New(), Ready: func() error { return notReady }, Trouble: func() string { return "" }, Token: token, Log: slog.New(slog.DiscardHandler),
-	}))
-	t.Cleanup(s.Close)
-	return s
+	inUse := func() *policy.Set { return set }
+	m := metrics.New()
+	n := &node{ring: ring}
+	names, err := resolver.New(resolver.Config{Ring: func() *keyring.Ring { return n.ring }, Policy: inUse, Metrics: m})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := api.Config{
+		Gateway:  gateway.New(gateway.Config{Ring: func() *keyring.Ring { return n.ring }, Policy: inUse, Seen: names.Remember}),
+		Resolver: names, Metrics: m, Ready: func() error { return nil }, Trouble: func() string { return "" }, Log: slog.New(slog.DiscardHandler),
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	n.Server = httptest.NewServer(api.Handler(c))
+	t.Cleanup(n.Close)
+	return n
 }
 
-func send(t *testing.T, s *httptest.Server, method, path, contentType, body string, header ...string) (*http.Response, string) {
+func withToken(c *api.Config) { c.Token = "0123456789abcdef" }
+
+func send(t *testing.T, s *node, method, path, contentType, body string, header ...string) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequest(method, s.URL+path, strings.NewReader(body))
 	if err != nil {
@@ -93,7 +129,7 @@ const (
 )
 
 func TestEncryptAndBack(t *testing.T) {
-	s := serve(t, "", nil)
+	s := serve(t)
 	raw := read(t, "chromium-raw.sdp")
 	asJSON, err := json.Marshal(map[string]string{"type": "offer", "sdp": raw})
 	if err != nil {
@@ -123,7 +159,7 @@ func TestEncryptAndBack(t *testing.T) {
 }
 
 func TestTrickle(t *testing.T) {
-	s := serve(t, "", nil)
+	s := serve(t)
 	var trickle struct {
 		Initial    string
 		Candidates []json.RawMessage
@@ -159,7 +195,7 @@ func TestTrickle(t *testing.T) {
 
 // Errors are problem documents (RFC 9457), and tell no address.
 func TestProblems(t *testing.T) {
-	s := serve(t, "", nil)
+	s := serve(t)
 	raw := read(t, "chromium-raw.sdp")
 	for _, tt := range []struct {
 		name, method, path, contentType, body string
@@ -176,7 +212,7 @@ func TestProblems(t *testing.T) {
 		{"no type", "POST", "/v1/decrypt", "", raw, nil, 415, "Content-Type must be"},
 		{"client is no address", "POST", "/v1/encrypt?client=me", sdpType, raw, nil, 400, "client must be an IP address"},
 		{"unknown suite", "POST", "/v1/encrypt?suite=rot13", sdpType, raw, nil, 400, "aes-gcm"},
-		{"unknown parameter", "POST", "/v1/encrypt?clinet=10.0.0.1", sdpType, raw, nil, 400, "use client and origin, and for encrypt suite"},
+		{"unknown parameter", "POST", "/v1/encrypt?clinet=10.0.0.1", sdpType, raw, nil, 400, "it has client, origin, suite"},
 		{"suite to decrypt", "POST", "/v1/decrypt?suite=aes-gcm", sdpType, raw, nil, 400, "decrypt has no parameter"},
 		{"wrong method for health", "POST", "/healthz", "", "", nil, 405, "use GET"},
 		{"wrong method for metrics", "POST", "/metrics", "", "", nil, 405, "use GET"},
@@ -185,7 +221,7 @@ func TestProblems(t *testing.T) {
 		{"page of another origin", "POST", "/v1/encrypt", sdpType, raw, []string{"Sec-Fetch-Site: cross-site"}, 403, "another origin"},
 		{"no active key", "POST", "/v1/encrypt?suite=aes-cbc-hmac", sdpType, raw, nil, 503, "no active key"},
 		{"wrong method", "GET", "/v1/encrypt", "", "", nil, 405, "use POST"},
-		{"wrong path", "POST", "/v1/encript", sdpType, raw, nil, 404, "POST /v1/encrypt"},
+		{"wrong path", "POST", "/v1/encript", sdpType, raw, nil, 404, "use GET /openapi.json"},
 		{"rebound name", "POST", "/v1/decrypt", sdpType, raw, []string{"Host: evil.example"}, 421, "not to host names"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -209,7 +245,7 @@ func TestProblems(t *testing.T) {
 
 // A web page that runs on the same machine does not get through.
 func TestCrossOrigin(t *testing.T) {
-	s := serve(t, "", nil)
+	s := serve(t)
 	for _, header := range []string{"Sec-Fetch-Site: cross-site", "Origin: https://evil.example"} {
 		if resp, _ := send(t, s, "POST", "/v1/decrypt", sdpType, "v=0\r\n", header); resp.StatusCode != 403 {
 			t.Errorf("%s: %d", header, resp.StatusCode)
@@ -218,7 +254,7 @@ func TestCrossOrigin(t *testing.T) {
 }
 
 func TestToken(t *testing.T) {
-	s := serve(t, "0123456789abcdef", nil)
+	s := serve(t, withToken)
 	for _, tt := range []struct {
 		name, path, header string
 		want               int
@@ -252,7 +288,7 @@ func TestToken(t *testing.T) {
 }
 
 func TestNotReady(t *testing.T) {
-	s := serve(t, "", errors.New("no active key"))
+	s := serve(t, func(c *api.Config) { c.Ready = func() error { return errors.New("no active key") } })
 	if resp, body := send(t, s, "GET", "/readyz", "", ""); resp.StatusCode != 503 || !strings.Contains(body, "no active key") {
 		t.Errorf("%d %s", resp.StatusCode, body)
 	}
@@ -263,7 +299,7 @@ func TestNotReady(t *testing.T) {
 
 // A report that is too long for a header keeps its counts.
 func TestLongReport(t *testing.T) {
-	s := serve(t, "", nil)
+	s := serve(t)
 	line := "a=candidate:1 1 udp 2122129151 10.77.1.2 41749 typ host\r\n"
 	body := "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 9 X 0\r\n" + strings.Repeat(line, 500)
 	resp, got := send(t, s, "POST", "/v1/encrypt", sdpType, body)
