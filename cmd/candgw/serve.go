@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -17,11 +16,8 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"github.com/candgw/candgw/cipher"
 	"github.com/candgw/candgw/gateway"
-	"github.com/candgw/candgw/internal/api"
 	"github.com/candgw/candgw/internal/config"
 	"github.com/candgw/candgw/internal/metrics"
 	"github.com/candgw/candgw/keyring"
@@ -29,36 +25,29 @@ import (
 	"github.com/candgw/candgw/resolver"
 )
 
-const (
-	reloadEvery  = 200 * time.Millisecond
-	shutdownTime = 5 * time.Second
-
-	// maxConnections bounds those of the API; a further one waits.
-	maxConnections = 256
-)
+const reloadEvery = 200 * time.Millisecond
 
 // A server is what serve runs.
 type server struct {
-	log     *slog.Logger
-	logTo   *logHandler
-	metrics *metrics.Set
-	store   *keyring.FileStore
-	live    keyring.Live
-	used    keyring.Usage
-	dns     *resolver.DNS
-	mdns    *resolver.MDNS
-	names   *gateway.LinkNames
-	gateway *gateway.Gateway
-	api     net.Listener
-	handler atomic.Pointer[http.Handler]
-	zones   []resolver.Zone
+	log      *slog.Logger
+	logTo    *logHandler
+	metrics  *metrics.Set
+	store    *keyring.FileStore
+	live     keyring.Live
+	used     keyring.Usage
+	resolver *resolver.Resolver
+	dns      *resolver.DNS
+	mdns     *resolver.MDNS
+	names    *gateway.LinkNames
+	gateway  *gateway.Gateway
+	api      apiParts
+	zones    []resolver.Zone
 
 	certificate atomic.Pointer[tls.Certificate] // of DNS over TLS
 	signaling   []*signalingProxy
 
 	// What is in use belongs to the goroutine that reloads, once serve runs.
 	config     *config.Config
-	token      string // of the API
 	readConfig func() (*config.Config, error)
 	policies   atomic.Pointer[policySource]
 	changed    chan struct{} // the policies' path
@@ -91,6 +80,7 @@ func (a *app) serve(args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	s := &server{
 		metrics: metrics.New(), store: a.store(), config: current, logTo: newLogHandler(a.stderr, current.Log),
 		changed: make(chan struct{}, 1), hangup: make(chan os.Signal, 1), lookAgain: make(chan os.Signal, 1),
@@ -162,30 +152,8 @@ func (a *app) serveFlags(fs *flag.FlagSet) (merge func(*config.Config) error) {
 		if err := resolver.CheckZones(zonesOf(c.DNS)); err != nil {
 			return usageError("--zone: %w", err)
 		}
-		if _, _, err := net.SplitHostPort(c.API.Listen); err != nil {
-			return usageError("--api: %w", err)
-		}
-		if c.API.TokenFile == "" && !c.API.OnLoopback() {
-			return usageError("--api %s is not on loopback, where everybody could reach it: give it a token with --api-token-file", c.API.Listen)
-		}
-		return nil
+		return checkAPI(c.API)
 	}
-}
-
-// readToken reads the token of the API, "" if it needs none.
-func readToken(file string) (string, error) {
-	if file == "" {
-		return "", nil
-	}
-	raw, err := keyring.ReadSecret(file)
-	if err != nil {
-		return "", err
-	}
-	token := strings.TrimSpace(string(raw))
-	if len(token) < 16 {
-		return "", fmt.Errorf("%s: the token has %d characters, want at least 16", file, len(token))
-	}
-	return token, nil
 }
 
 // openRing loads the key ring, or makes one if there is none.
@@ -227,44 +195,30 @@ func (s *server) open() error {
 	s.rotate.Store(c.Rotate)
 	opened := func(k *cipher.Key) { s.used.Opened(k, time.Now()) }
 	set := func() *policy.Set { return s.policies.Load().set() }
-	res, err := resolver.New(resolver.Config{Ring: s.live.Load, Policy: set, Zones: s.zones, Metrics: s.metrics, Opened: opened})
+	var err error
+	s.resolver, err = resolver.New(resolver.Config{Ring: s.live.Load, Policy: set, Zones: s.zones, Metrics: s.metrics, Opened: opened})
 	if err != nil {
 		return err
 	}
-	config := gateway.Config{Ring: s.live.Load, Policy: set, Seen: res.Remember, Opened: opened}
+	config := gateway.Config{Ring: s.live.Load, Policy: set, Seen: s.resolver.Remember, Opened: opened}
 	if c.MDNS.Enabled {
 		s.names = gateway.NewLinkNames(c.MDNS.Interfaces)
 		config.Names = s.names
-		if s.mdns, err = resolver.ListenMDNS(res, c.MDNS.Interfaces, s.linkFailed); err != nil {
+		if s.mdns, err = resolver.ListenMDNS(s.resolver, c.MDNS.Interfaces, s.linkFailed); err != nil {
 			return fmt.Errorf("opening the port of Multicast DNS (switch it off with --mdns-interface none): %w", err)
 		}
 	}
-	if s.dns, err = resolver.ListenDNS(res, c.DNS.Listen); err != nil {
+	if s.dns, err = resolver.ListenDNS(s.resolver, c.DNS.Listen); err != nil {
 		return fmt.Errorf("--dns: %w", err)
 	}
 	if err := s.openTLS(c.DNS.TLS); err != nil {
 		return err
 	}
 	s.gateway = gateway.New(config)
-	token, err := readToken(c.API.TokenFile)
-	if err != nil {
+	if err := s.openAPI(c.API); err != nil {
 		return err
 	}
-	s.useToken(token)
-	if s.api, err = net.Listen("tcp", c.API.Listen); err != nil {
-		return fmt.Errorf("--api: %w", err)
-	}
-	s.api = netutil.LimitListener(s.api, maxConnections)
 	return s.openSignaling(c.Signaling)
-}
-
-// useToken has the API want a token from now on.
-func (s *server) useToken(token string) {
-	handler := api.Handler(api.Config{
-		Gateway: s.gateway, Metrics: s.metrics, Ready: s.ready, Trouble: s.trouble, Token: token, Log: s.log,
-	})
-	s.handler.Store(&handler)
-	s.token = token
 }
 
 // trouble tells what is wrong though the process serves.
@@ -276,8 +230,12 @@ func (s *server) linkFailed(interfaceName string, err error) {
 	s.log.Error("no Multicast DNS on an interface", "interface", interfaceName, "error", err)
 }
 
-// ready returns why something that the policies ask for cannot be encrypted, if so.
+// ready returns why requests had better go elsewhere: something that the policies ask for cannot be encrypted, or the end
+// is near.
 func (s *server) ready() error {
+	if s.api.web.draining.Load() {
+		return errors.New("the process is about to end")
+	}
 	for _, name := range s.policies.Load().set().Suites() {
 		suite, err := cipher.ParseSuite(name)
 		if err != nil {
@@ -292,24 +250,18 @@ func (s *server) ready() error {
 
 // run serves until ctx ends or a part of it fails.
 func (s *server) run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	parts, end := context.WithCancelCause(context.Background())
+	defer end(nil)
 	var wg sync.WaitGroup
 	part := func(f func() error) {
 		wg.Go(func() {
 			if err := f(); err != nil {
-				cancel(err)
+				end(err)
 			}
 		})
 	}
-	web := &http.Server{
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.handler.Load()).ServeHTTP(w, r) }),
-		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
-		WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // it would log clients' addresses
-	}
 	part(func() error {
-		s.store.Follow(ctx, &s.live, reloadEvery, s.loaded, func(err error) {
+		s.store.Follow(parts, &s.live, reloadEvery, s.loaded, func(err error) {
 			s.metrics.RingFailed()
 			s.log.Error("the key ring on disk is not taken into use; the last good one stays", "error", err)
 		})
@@ -317,32 +269,29 @@ func (s *server) run(ctx context.Context) error {
 	})
 	for _, f := range []func(context.Context){s.followPolicies, s.followConfig, s.rotateByTheClock} {
 		part(func() error {
-			f(ctx)
+			f(parts)
 			return nil
 		})
 	}
-	part(func() error { return s.dns.Serve(ctx) })
+	part(func() error { return s.dns.Serve(parts) })
 	if s.mdns != nil {
-		part(func() error { return s.mdns.Serve(ctx) })
+		part(func() error { return s.mdns.Serve(parts) })
 	}
 	for _, p := range s.signaling {
-		part(func() error { return p.server.Serve(ctx) })
+		part(func() error { return p.server.Serve(parts) })
 	}
-	part(func() error {
-		if err := web.Serve(s.api); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
-	<-ctx.Done()
-	grace, done := context.WithTimeout(context.Background(), shutdownTime)
-	defer done()
-	web.Shutdown(grace)
+	part(s.api.web.serve)
+	select {
+	case <-ctx.Done():
+	case <-parts.Done():
+	}
+	s.closeAPI(parts.Err() == nil) // the rest goes on meanwhile: requests need it
+	end(nil)
 	wg.Wait()
 	if s.names != nil {
 		s.names.Close()
 	}
-	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+	if err := context.Cause(parts); !errors.Is(err, context.Canceled) {
 		return err
 	}
 	s.log.Info("stopped")
@@ -363,11 +312,16 @@ func (a *app) printHelp(s *server) {
 		overTLS = fmt.Sprintf(", and over TLS on %s", addr)
 	}
 	host, port, _ := net.SplitHostPort(s.dns.Addr().String())
-	fmt.Fprintf(a.stdout, tryIt, s.api.Addr(), s.dns.Addr(), overTLS, mdns, s.api.Addr(), host, port)
+	options, address := s.curl(s.config.API)
+	where := address
+	if s.config.API.Socket() != "" {
+		where = s.config.API.Listen
+	}
+	fmt.Fprintf(a.stdout, tryIt, where, s.dns.Addr(), overTLS, mdns, options, address, host, port)
 }
 
 const tryIt = `candgw serves
-  the API      on http://%s
+  the API      on %s
   DNS          on %s%s
   Multicast DNS %s
 
@@ -377,7 +331,7 @@ Try it, in another terminal. Encrypt the one candidate of a sample offer:
     'm=application 9 UDP/DTLS/SCTP webrtc-datachannel' 'c=IN IP4 0.0.0.0' \
     a=ice-ufrag:abcd a=ice-pwd:sample-password-of-a-session \
     'a=candidate:1 1 udp 2122129151 10.77.1.2 41749 typ host' |
-  curl -s --data-binary @- -H 'Content-Type: application/sdp' http://%s/v1/encrypt |
+  curl -s%s --data-binary @- -H 'Content-Type: application/sdp' %s/v1/encrypt |
   tee offer.sdp
 
 and ask what the name in it stands for:

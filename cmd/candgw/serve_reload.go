@@ -50,12 +50,9 @@ func (s *server) reloadConfig() error {
 		s.log.Warn("the configuration has changes that want a restart", "changes", strings.Join(needsRestart, ", "))
 	}
 	next := s.config.Reloaded(onDisk)
-	// What only stays until the restart is kept as it was read: its files may be gone.
-	token := s.token
-	if onDisk.API.TokenFile == next.API.TokenFile {
-		if token, err = readToken(next.API.TokenFile); err != nil {
-			return err
-		}
+	access, err := s.rereadAPIAccess(onDisk.API, next.API)
+	if err != nil {
+		return err
 	}
 	var certificate *tls.Certificate
 	if onDisk.DNS.TLS != nil {
@@ -82,7 +79,7 @@ func (s *server) reloadConfig() error {
 		default: // whoever follows is about to look
 		}
 	}
-	s.useToken(token)
+	s.useAPI(next.API, access)
 	s.useCertificate(certificate)
 	s.useCertificates(certificates)
 	s.rotate.Store(next.Rotate)

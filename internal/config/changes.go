@@ -4,7 +4,7 @@ import "slices"
 
 // Changes returns the names of what differs in another configuration, as HCL has them and in the order
 // of docs/config.md: what serve can take into use while it runs, and what it cannot. A block rotate that
-// comes or goes is "rotate", and so for dns.tls.
+// comes or goes is "rotate", and so for dns.tls and api.tls.
 func (c *Config) Changes(next *Config) (atRuntime, needsRestart []string) {
 	running := func(name string, changed bool) {
 		if changed {
@@ -32,12 +32,13 @@ func (c *Config) Changes(next *Config) (atRuntime, needsRestart []string) {
 	}
 	restart("mdns.enabled", c.MDNS.Enabled != next.MDNS.Enabled)
 	restart("mdns.interfaces", !slices.Equal(c.MDNS.Interfaces, next.MDNS.Interfaces))
-	restart("api.listen", c.API.Listen != next.API.Listen)
-	token := running
-	if !c.takesToken(next) {
-		token = restart
-	}
-	token("api.token_file", c.API.TokenFile != next.API.TokenFile)
+	c.API.changes(next.API, func(name string, changed, atRuntime bool) {
+		if atRuntime {
+			running(name, changed)
+		} else {
+			restart(name, changed)
+		}
+	})
 	restart("keyring.kek_file", c.Keyring.KEKFile != next.Keyring.KEKFile)
 	restart("keyring.passphrase_file", c.Keyring.PassphraseFile != next.Keyring.PassphraseFile)
 	running("rotate", (c.Rotate == nil) != (next.Rotate == nil))
@@ -51,12 +52,6 @@ func (c *Config) Changes(next *Config) (atRuntime, needsRestart []string) {
 	running("log.level", c.Log.Level != next.Log.Level)
 	running("log.format", c.Log.Format != next.Log.Format)
 	return atRuntime, needsRestart
-}
-
-// takesToken reports whether the API can do with the other token file, or without, where it listens now.
-// It goes on listening there until a restart, and must not be open to everybody meanwhile.
-func (c *Config) takesToken(next *Config) bool {
-	return next.API.TokenFile != "" || c.API.OnLoopback()
 }
 
 // Reloaded returns what is in use once all of next is that can be at run time: the rest is as in c. It
@@ -75,9 +70,7 @@ func (c *Config) Reloaded(next *Config) *Config {
 		}
 	}
 	out.PolicyDir, out.AllowEnv, out.Log = next.PolicyDir, next.AllowEnv, next.Log
-	if c.takesToken(next) {
-		out.API.TokenFile = next.API.TokenFile
-	}
+	out.API = c.API.reloaded(next.API)
 	out.Signaling = c.reloadedSignaling(next)
 	out.Rotate = nil
 	if next.Rotate != nil {

@@ -31,6 +31,12 @@ func TestChanges(t *testing.T) {
 		{func(c *Config) { c.MDNS.Interfaces = nil }, "", "mdns.interfaces"},
 		{func(c *Config) { c.API.Listen = ":1" }, "", "api.listen"},
 		{func(c *Config) { c.API.TokenFile = "/x" }, "api.token_file", ""},
+		{func(c *Config) { c.API.Rate, c.API.Burst = 1, 2 }, "api.rate api.burst", ""},
+		{func(c *Config) { c.API.Drain = 0 }, "api.drain", ""},
+		{func(c *Config) { c.API.TLS = nil }, "", "api.tls"},
+		{func(c *Config) { *c.API.TLS = APITLS{"/x", "/y", "/z"} }, "api.tls.certificate_file api.tls.key_file api.tls.client_ca_file", ""},
+		{func(c *Config) { c.API.TLS.ClientCAFile = "" }, "api.tls.client_ca_file", ""},
+		{func(c *Config) { c.API.TokenFile = "" }, "api.token_file", ""},
 		{func(c *Config) { c.Keyring = Keyring{KEKFile: "/x"} }, "", "keyring.kek_file keyring.passphrase_file"},
 		{func(c *Config) { c.Rotate.Suite = 0 }, "rotate.suite", ""},
 		{func(c *Config) { c.Rotate.Every = time.Hour }, "rotate.every", ""},
@@ -56,8 +62,8 @@ func TestChanges(t *testing.T) {
 		{func(c *Config) { c.Log.Level = 0 }, "log.level", ""},
 		{func(c *Config) { c.Log.Format = Text }, "log.format", ""},
 		{func(c *Config) { *c = *Defaults() },
-			"policy_dir allow_env rotate log.level log.format",
-			"data_dir dns.listen dns.zones dns.zone dns.tls mdns.interfaces api.listen api.token_file keyring.passphrase_file signaling"},
+			"policy_dir allow_env api.token_file api.rate api.burst api.drain rotate log.level log.format",
+			"data_dir dns.listen dns.zones dns.zone dns.tls mdns.interfaces api.listen api.tls keyring.passphrase_file signaling"},
 	} {
 		next := full()
 		tt.change(next)
@@ -94,20 +100,42 @@ func TestRotateAppears(t *testing.T) {
 	}
 }
 
-// TestTokenStays has an API that everybody can reach keep its token until it listens elsewhere.
-func TestTokenStays(t *testing.T) {
-	c, next := full(), full()
-	next.API = API{Listen: "127.0.0.1:8480"}
-	running, restart := c.Changes(next)
-	if running != nil || !reflect.DeepEqual(restart, []string{"api.listen", "api.token_file"}) {
-		t.Errorf("got %q and %q", running, restart)
+// TestAccessStays has an API that everybody can reach ask something of its callers until it listens elsewhere.
+func TestAccessStays(t *testing.T) {
+	withTLS := func(a API, clientCAFile string) API {
+		a.TLS = &APITLS{"/crt", "/key", clientCAFile}
+		return a
 	}
-	if got := c.Reloaded(next).API; got != c.API {
-		t.Errorf("got %+v", got)
-	}
-	c.API.Listen = "127.0.0.1:8480"
-	if running, _ := c.Changes(next); !reflect.DeepEqual(running, []string{"api.token_file"}) || c.Reloaded(next).API.TokenFile != "" {
-		t.Errorf("on loopback: got %q", running)
+	token := API{Listen: ":8480", TokenFile: "/token"}
+	none := API{Listen: "127.0.0.1:8480"}
+	for _, tt := range []struct {
+		name             string
+		was, is          API
+		running, restart string
+		tokenFile, ca    string
+	}{
+		{"a token, moving to loopback", token, none, "", "api.listen api.token_file", "/token", ""},
+		{"a token on loopback", API{Listen: "127.0.0.1:8480", TokenFile: "/token"}, none, "api.token_file", "", "", ""},
+		{"a token on a socket", API{Listen: "unix:/s", TokenFile: "/token"}, API{Listen: "unix:/s"}, "api.token_file", "", "", ""},
+		{"from a token to certificates", withTLS(token, ""), withTLS(API{Listen: ":8480"}, "/ca"), "api.token_file api.tls.client_ca_file", "", "", "/ca"},
+		{"from certificates to a token", withTLS(API{Listen: ":8480"}, "/ca"), withTLS(token, ""), "api.token_file api.tls.client_ca_file", "", "/token", ""},
+		{"certificates, moving to loopback", withTLS(API{Listen: ":8480"}, "/ca"), withTLS(none, ""), "", "api.listen api.tls.client_ca_file", "", "/ca"},
+		{"both, moving to loopback", withTLS(token, "/ca"), none, "api.token_file", "api.listen api.tls", "", "/ca"},
+		{"from a token to certificates, with TLS that is new", token, withTLS(API{Listen: ":8480"}, "/ca"), "", "api.token_file api.tls", "/token", ""},
+	} {
+		c, next := full(), full()
+		c.API, next.API = tt.was, tt.is
+		running, restart := c.Changes(next)
+		if strings.Join(running, " ") != tt.running || strings.Join(restart, " ") != tt.restart {
+			t.Errorf("%s: got %q and %q", tt.name, running, restart)
+		}
+		got := c.Reloaded(next).API
+		if got.TLS != nil && got.TLS.ClientCAFile != tt.ca {
+			t.Errorf("%s: got %+v", tt.name, got.TLS)
+		}
+		if got.TokenFile != tt.tokenFile || got.Listen != tt.was.Listen || !got.Guarded() {
+			t.Errorf("%s: got %+v", tt.name, got)
+		}
 	}
 }
 

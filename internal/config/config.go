@@ -6,7 +6,6 @@ package config
 
 import (
 	"log/slog"
-	"net"
 	"time"
 
 	"github.com/candgw/candgw/cipher"
@@ -69,21 +68,6 @@ type MDNS struct {
 	Enabled bool
 	// Interfaces are names of interfaces. It is nil for all of them, never empty, and nil unless Enabled.
 	Interfaces []string
-}
-
-// API is the block api.
-type API struct {
-	// Listen is host and port, as for [DNS].
-	Listen string
-	// TokenFile names the file of the bearer token. "" is unset, and then Listen is on loopback.
-	TokenFile string
-}
-
-// OnLoopback reports whether nobody but this host can reach the API. It alone needs no token.
-func (a API) OnLoopback() bool {
-	host, _, err := net.SplitHostPort(a.Listen)
-	ip := net.ParseIP(host)
-	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
 // Keyring is the block keyring. At most one of its files is set.

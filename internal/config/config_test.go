@@ -32,8 +32,11 @@ func full() *Config {
 			Delegated: []Zone{{"rtc.corp.example", []string{"candgw1.corp.example", "candgw2.corp.example"}}},
 			TLS:       &TLS{":853", "/etc/candgw/tls.crt", "/etc/candgw/tls.key"},
 		},
-		MDNS:    MDNS{Enabled: true, Interfaces: []string{"eth0", "eth1"}},
-		API:     API{Listen: "0.0.0.0:8480", TokenFile: "/etc/candgw/token"},
+		MDNS: MDNS{Enabled: true, Interfaces: []string{"eth0", "eth1"}},
+		API: API{
+			Listen: "0.0.0.0:8480", TokenFile: "/etc/candgw/token", Rate: 100, Burst: 500, Drain: 5 * time.Second,
+			TLS: &APITLS{"/etc/candgw/api.crt", "/etc/candgw/api.key", "/etc/candgw/callers.crt"},
+		},
 		Keyring: Keyring{PassphraseFile: "/run/credentials/passphrase"},
 		Rotate:  &Rotate{Suite: cipher.AESGCM, Every: 12 * time.Hour, Settle: 30 * time.Second, Grace: 36 * time.Hour},
 		Signaling: []Signaling{{
@@ -103,7 +106,16 @@ func TestAttributes(t *testing.T) {
 		{`api { listen = "localhost:80" }`, func(c *Config) { c.API.Listen = "localhost:80" }},
 		{`api { listen = "127.9.9.9:80" }`, func(c *Config) { c.API.Listen = "127.9.9.9:80" }},
 		{`api { token_file = "/token" }`, func(c *Config) { c.API.TokenFile = "/token" }},
-		{"api {\n listen = \":80\"\n token_file = \"/token\"\n}", func(c *Config) { c.API = API{":80", "/token"} }},
+		{"api {\n listen = \":80\"\n token_file = \"/token\"\n}", func(c *Config) { c.API = API{Listen: ":80", TokenFile: "/token"} }},
+		{"api {\n listen = \":80\"\n tls {\n certificate_file = \"crt\"\n key_file = \"/key\"\n client_ca_file = \"ca\"\n}\n}", func(c *Config) {
+			c.API = API{Listen: ":80", TLS: &APITLS{"/etc/candgw/crt", "/key", "/etc/candgw/ca"}}
+		}},
+		{"api {\n tls {\n certificate_file = \"crt\"\n key_file = \"/key\"\n}\n}", func(c *Config) { c.API.TLS = &APITLS{"/etc/candgw/crt", "/key", ""} }},
+		{`api { listen = "unix:/run/api.sock" }`, func(c *Config) { c.API.Listen = "unix:/run/api.sock" }},
+		{`api { listen = "unix:./api.sock" }`, func(c *Config) { c.API.Listen = "unix:/etc/candgw/api.sock" }},
+		{`api { rate = 1 }`, func(c *Config) { c.API.Rate, c.API.Burst = 1, 1 }},
+		{"api {\n rate = 1000000\n burst = 2\n}", func(c *Config) { c.API.Rate, c.API.Burst = 1000000, 2 }},
+		{`api { drain = "1m" }`, func(c *Config) { c.API.Drain = time.Minute }},
 		{`keyring { kek_file = "/kek" }`, func(c *Config) { c.Keyring.KEKFile = "/kek" }},
 		{`keyring { passphrase_file = "/pass" }`, func(c *Config) { c.Keyring.PassphraseFile = "/pass" }},
 		{`rotate {}`, rotate(func(*Rotate) {})},
@@ -152,7 +164,10 @@ func TestDefaults(t *testing.T) {
 		  zones  = ["local"]
 		}
 		mdns { enabled = true }
-		api { listen = "127.0.0.1:8480" }
+		api {
+		  listen = "127.0.0.1:8480"
+		  drain  = "0s"
+		}
 		log {
 		  level  = "info"
 		  format = "text"
@@ -203,7 +218,7 @@ func TestOnLoopback(t *testing.T) {
 	for listen, want := range map[string]bool{
 		"127.0.0.1:80": true, "127.1.2.3:0": true, "[::1]:80": true, "localhost:80": true, "[::ffff:127.0.0.1]:80": true,
 		":80": false, "0.0.0.0:80": false, "[::]:80": false, "10.0.0.1:80": false, "localhost.example:80": false,
-		"127.0.0.1": false, "": false,
+		"127.0.0.1": false, "": false, "unix:/run/api.sock": true,
 	} {
 		if got := (API{Listen: listen}).OnLoopback(); got != want {
 			t.Errorf("%q: got %v", listen, got)

@@ -46,7 +46,7 @@ func FuzzParse(f *testing.F) {
 		if len(c.DNS.Zones)+len(c.DNS.Delegated) == 0 || c.MDNS.Interfaces != nil && (len(c.MDNS.Interfaces) == 0 || !c.MDNS.Enabled) {
 			t.Fatalf("lists: %+v", c)
 		}
-		if c.API.TokenFile == "" && !c.API.OnLoopback() {
+		if !c.API.Guarded() || c.API.Rate > 0 != (c.API.Burst > 0) || c.API.Socket() != "" && c.API.TLS != nil {
 			t.Fatalf("open to everybody: %+v", c.API)
 		}
 		if r := c.Rotate; r != nil && (r.Settle < 0 || r.Every <= r.Settle || r.Grace < r.Settle || r.Every < time.Minute) {

@@ -87,11 +87,6 @@ type mdnsHCL struct {
 	Interfaces *hcl.Attribute `hcl:"interfaces,optional"`
 }
 
-type apiHCL struct {
-	Listen    *hcl.Attribute `hcl:"listen,optional"`
-	TokenFile *hcl.Attribute `hcl:"token_file,optional"`
-}
-
 type keyringHCL struct {
 	KEKFile        *hcl.Attribute `hcl:"kek_file,optional"`
 	PassphraseFile *hcl.Attribute `hcl:"passphrase_file,optional"`
@@ -241,15 +236,6 @@ func (r *reader) mdns(to *MDNS, body hcl.Body) {
 		r.fail(h.Interfaces.Range, "No effect", "With enabled = false Multicast DNS is spoken on no interface: leave out one of the two.")
 	case none:
 		*to = MDNS{}
-	}
-}
-
-func (r *reader) api(to *API, body hcl.Body) {
-	var h apiHCL
-	r.decode("api", body, &h)
-	r.path(&to.TokenFile, h.TokenFile)
-	if r.listen(&to.Listen, h.Listen) && h.TokenFile == nil && !to.OnLoopback() {
-		r.fail(h.Listen.Expr.Range(), "No token", fmt.Sprintf("%s is not on loopback, where everybody could reach it: give it a token with token_file.", to.Listen))
 	}
 }
 

@@ -111,11 +111,27 @@ var mistakes = []struct {
 	{"mdns {\n  enabled = false\n  interfaces = [\"eth0\"]\n}", 3, "No effect", "leave out one of the two"},
 
 	// api.
-	{"api {\n  listen = \"0.0.0.0:8480\"\n}", 2, "No token", "0.0.0.0:8480 is not on loopback, where everybody could reach it: give it a token with token_file."},
+	{"api {\n  listen = \"0.0.0.0:8480\"\n}", 2, "No token", "0.0.0.0:8480 is not on loopback, where everybody could reach it: give it a token with token_file, or a block tls with client_ca_file."},
 	{"api {\n  listen = \":8480\"\n}", 2, "No token", ":8480 is not on loopback"},
 	{"api {\n  listen = \"candgw.corp.example:8480\"\n}", 2, "No token", "is not on loopback"},
 	{"api {\n  listen = \"8480\"\n}", 2, "Not an address", `not "8480"`},
 	{"api {\n  token_file = \"\"\n  listen = \":80\"\n}", 2, "Empty text", "leave it out"},
+
+	{"api {\n  listen = \"unix:\"\n}", 2, "Not an address", `Write the path of the socket after "unix:"`},
+	{"api {\n  listen = \"unix:/" + strings.Repeat("x", 103) + "\"\n}", 2, "Not an address", "at most 103 octets, this one has 104"},
+	{"api {\n  listen = \"unix:/a\\u0000b\"\n}", 2, "Not an address", "Write the path"},
+	{"api {\n  listen = \"unix:/s\"\n  tls {\n    certificate_file = \"a\"\n    key_file = \"b\"\n  }\n}", 2, "No effect", "leave the block tls out"},
+	{"api {\n  listen = \":80\"\n  tls {\n    certificate_file = \"a\"\n    key_file = \"b\"\n  }\n}", 2, "No token", "or a block tls with client_ca_file"},
+	{"api {\n  tls {\n    certificate_file = \"a\"\n  }\n}", 2, "Missing attribute", `The block wants "key_file"`},
+	{"api {\n  tls {\n    key_file = \"a\"\n  }\n}", 2, "Missing attribute", `The block wants "certificate_file"`},
+	{"api {\n  tls {\n    certificate_file = \"a\"\n    key_file = \"b\"\n    client_ca = \"c\"\n  }\n}", 5, "Unsupported argument", `An argument named "client_ca" is not expected here`},
+	{"api {\n  tls {\n    certificate_file = \"a\"\n    key_file = \"b\"\n    key = \"hunter2\"\n  }\n}", 5, "Secret in the configuration", "name that with key_file. If"},
+	{"api {\n  rate = 0\n}", 2, "Number out of range", `"rate" is a whole number of 1 to 1000000.`},
+	{"api {\n  rate = 1.5\n}", 2, "Number out of range", "whole number"},
+	{"api {\n  rate = 1e99\n}", 2, "Number out of range", "whole number"},
+	{"api {\n  rate = \"10\"\n}", 2, "Wrong type", "without quotes"},
+	{"api {\n  burst = 10\n}", 2, "No effect", "set rate too"},
+	{"api {\n  drain = \"61s\"\n}", 2, "Duration out of range", `"drain" is 0s to 1m.`},
 
 	// keyring.
 	{"keyring {\n  kek_file = \"\"\n}", 2, "Empty text", "leave it out"},

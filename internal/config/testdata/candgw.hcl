@@ -23,6 +23,15 @@ mdns {
 api {
   listen     = "0.0.0.0:8480"
   token_file = "/etc/candgw/token"
+  rate       = 100
+  burst      = 500
+  drain      = "5s"
+
+  tls {
+    certificate_file = "/etc/candgw/api.crt"
+    key_file         = "/etc/candgw/api.key"
+    client_ca_file   = "/etc/candgw/callers.crt"
+  }
 }
 keyring {
   passphrase_file = "/run/credentials/passphrase"

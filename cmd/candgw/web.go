@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"github.com/candgw/candgw/internal/listener"
+)
+
+const (
+	// requestTime is the longest that a request may take, from its head to the end of its answer.
+	requestTime = 30 * time.Second
+	// maxConnections bounds those of a server; a further one waits.
+	maxConnections = 256
+)
+
+// A webServer is an HTTP server that ends without losing a request.
+type webServer struct {
+	listener *listener.Listener
+	http     http.Server
+	draining atomic.Bool
+	served   chan struct{} // closed when nothing more is accepted
+}
+
+// listenWeb opens the port or the socket at an address. config is nil without TLS.
+func listenWeb(address string, handler http.Handler, config *tls.Config) (*webServer, error) {
+	l, err := listener.Listen(address)
+	if err != nil {
+		return nil, err
+	}
+	w := &webServer{listener: l, served: make(chan struct{})}
+	w.http = http.Server{
+		Handler: http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
+			if w.draining.Load() {
+				to.Header().Set("Connection", "close") // so that the caller's next request goes elsewhere
+			}
+			handler.ServeHTTP(to, r)
+		}),
+		TLSConfig: config, Protocols: new(http.Protocols),
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
+		WriteTimeout: requestTime, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // it would log clients' addresses
+	}
+	w.http.Protocols.SetHTTP1(true) // one request at once on a connection, so that to bound those is to bound all
+	return w, nil
+}
+
+// serve answers until the server is closed, and returns nil then.
+func (w *webServer) serve() error {
+	defer close(w.served)
+	l := netutil.LimitListener(w.listener, maxConnections)
+	serve := w.http.Serve
+	if w.http.TLSConfig != nil {
+		serve = func(l net.Listener) error { return w.http.ServeTLS(l, "", "") }
+	}
+	if err := serve(l); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// close ends serve. For the time of drain all goes on, but every answer ends its connection. Then there are no new
+// connections, and those that wait to be accepted are; once their requests and all others are answered, it returns. What is
+// lost is a request that comes on a connection just when it is closed for having brought none all this time: HTTP has no
+// way to tell (RFC 9112, section 9.5).
+func (w *webServer) close(drain time.Duration) {
+	w.draining.Store(true)
+	time.Sleep(drain)
+	w.listener.Stop()
+	time.Sleep(listener.Settle) // for what is on its way over connections that stay
+	w.http.SetKeepAlivesEnabled(false)
+	ctx, done := context.WithTimeout(context.Background(), requestTime)
+	defer done()
+	select {
+	case <-w.served:
+	case <-ctx.Done():
+	}
+	w.http.Shutdown(ctx)
+}
