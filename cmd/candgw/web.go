@@ -39,10 +39,9 @@ func listenWeb(address string, handler http.Handler, config *tls.Config) (*webSe
 	w := &webServer{listener: l, served: make(chan struct{})}
 	w.http = http.Server{
 		Handler: http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
-			if w.draining.Load() {
-				to.Header().Set("Connection", "close") // so that the caller's next request goes elsewhere
-			}
-			handler.ServeHTTP(to, r)
+			answer := &webAnswer{ResponseWriter: to, draining: &w.draining}
+			handler.ServeHTTP(answer, r)
+			answer.begin()
 		}),
 		TLSConfig: config, Protocols: new(http.Protocols),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
@@ -85,3 +84,33 @@ func (w *webServer) close(drain time.Duration) {
 	}
 	w.http.Shutdown(ctx)
 }
+
+// A webAnswer is an answer that ends its connection where the server drains by the time that it begins, so that the
+// caller's next request goes elsewhere.
+type webAnswer struct {
+	http.ResponseWriter
+	draining *atomic.Bool
+	begun    bool
+}
+
+func (a *webAnswer) begin() {
+	if !a.begun && a.draining.Load() {
+		a.Header().Set("Connection", "close")
+	}
+	a.begun = true
+}
+
+func (a *webAnswer) WriteHeader(code int) {
+	if code >= 200 { // others come before the answer
+		a.begin()
+	}
+	a.ResponseWriter.WriteHeader(code)
+}
+
+func (a *webAnswer) Write(b []byte) (int, error) {
+	a.begin()
+	return a.ResponseWriter.Write(b)
+}
+
+// Unwrap is for [http.ResponseController].
+func (a *webAnswer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
