@@ -47,6 +47,8 @@ func TestScripts(t *testing.T) {
 			"polls":       polls,
 			"dns":         lookUp,
 			"asks":        asks,
+			"http-socket": httpSocket,
+			"asks-api":    asksAPI,
 			"certificate": certificate,
 			"ids":         keyID(false),
 			"waits":       keyID(true),

@@ -103,9 +103,10 @@ func (r *reader) api(to *API, body hcl.Body) {
 	var h apiHCL
 	r.decode("api", body, &h)
 	r.path(&to.TokenFile, h.TokenFile)
+	asks := h.TokenFile != nil // though what is there may be wrong, which is told of where it stands
 	if h.TLS != nil {
 		to.TLS = new(APITLS)
-		r.apiTLS(to.TLS, h.TLS.Body)
+		asks = r.apiTLS(to.TLS, h.TLS.Body) || asks
 	}
 	r.duration(&to.Drain, h.Drain, 0, longestDrain)
 	if r.count(&to.Rate, h.Rate, maxRate) {
@@ -120,13 +121,13 @@ func (r *reader) api(to *API, body hcl.Body) {
 	switch at := h.Listen.Expr.Range(); {
 	case to.Socket() != "" && h.TLS != nil:
 		r.fail(at, "No effect", "Over a Unix socket TLS protects nothing: leave the block tls out. Who may use the socket is decided by the group of its file.")
-	// Attributes that are there and wrong are told of already.
-	case !to.OnLoopback() && h.TokenFile == nil && (to.TLS == nil || to.TLS.ClientCAFile == ""):
+	case !to.OnLoopback() && !asks:
 		r.fail(at, "No token", fmt.Sprintf("%s is not on loopback, where everybody could reach it: give it a token with token_file, or a block tls with client_ca_file.", to.Listen))
 	}
 }
 
-func (r *reader) apiTLS(to *APITLS, body hcl.Body) {
+// apiTLS reads the block, and reports whether it asks those who call for certificates.
+func (r *reader) apiTLS(to *APITLS, body hcl.Body) bool {
 	var h apiTLSHCL
 	r.decode("tls", body, &h)
 	r.needs(body, h.CertificateFile, "certificate_file", "the file of the certificate, in PEM")
@@ -134,6 +135,7 @@ func (r *reader) apiTLS(to *APITLS, body hcl.Body) {
 	r.path(&to.CertificateFile, h.CertificateFile)
 	r.path(&to.KeyFile, h.KeyFile)
 	r.path(&to.ClientCAFile, h.ClientCAFile)
+	return h.ClientCAFile != nil
 }
 
 // apiListen reads host and port, or a path, which is relative to the folder of the file.

@@ -126,6 +126,7 @@ var mistakes = []struct {
 	{"api {\n  tls {\n    key_file = \"a\"\n  }\n}", 2, "Missing attribute", `The block wants "certificate_file"`},
 	{"api {\n  tls {\n    certificate_file = \"a\"\n    key_file = \"b\"\n    client_ca = \"c\"\n  }\n}", 5, "Unsupported argument", `An argument named "client_ca" is not expected here`},
 	{"api {\n  tls {\n    certificate_file = \"a\"\n    key_file = \"b\"\n    key = \"hunter2\"\n  }\n}", 5, "Secret in the configuration", "name that with key_file. If"},
+	{"api {\n  listen = \":80\"\n  tls {\n    certificate_file = \"a\"\n    key_file = \"b\"\n    client_ca_file = 5\n  }\n}", 6, "Wrong type", "a text in quotes"},
 	{"api {\n  rate = 0\n}", 2, "Number out of range", `"rate" is a whole number of 1 to 1000000.`},
 	{"api {\n  rate = 1.5\n}", 2, "Number out of range", "whole number"},
 	{"api {\n  rate = 1e99\n}", 2, "Number out of range", "whole number"},
