@@ -170,11 +170,16 @@ func (k *Key) Open(n Name, pwd string) (netip.Addr, error) {
 // tells nothing of it: HMAC-SHA-256 under a key of its own over pwd, the old foundation and origin,
 // the first 8 octets as hexadecimal digits. What it promises rests on origin as in [Key.Encrypt].
 func (k *Key) Foundation(pwd string, origin []byte, foundation string) string {
+	return string(k.AppendFoundation(nil, pwd, origin, foundation))
+}
+
+// AppendFoundation appends what [Key.Foundation] returns, 16 octets. It allocates nothing where dst has room.
+func (k *Key) AppendFoundation(dst []byte, pwd string, origin []byte, foundation string) []byte {
 	pool := &k.secret.Load().foundation
-	s := pool.get()
-	defer pool.put(s)
-	s.field(pwd).field(foundation).write(origin)
-	return hex.EncodeToString(s.sum()[:8])
+	m := pool.get()
+	dst = hex.AppendEncode(dst, m.field(pwd).field(foundation).write(origin).sum()[:8])
+	pool.put(m)
+	return dst
 }
 
 // String returns the key's suite and id, never its material.

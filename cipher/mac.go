@@ -3,7 +3,6 @@ package cipher
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/binary"
 	"hash"
 	"sync"
 )
@@ -23,30 +22,46 @@ func (p *macPool) put(m *mac) {
 	p.pool.Put(m)
 }
 
+// A mac gathers what it is computed over, because most of that is short and each Write has its cost.
 type mac struct {
 	hash hash.Hash
+	n    int       // octets in buf that are not written yet
 	buf  [512]byte // on the heap already, so what goes through the interface need not escape
 	out  [sha256.Size]byte
 }
 
-// field adds the length of s as 2 octets, big-endian, and s, which is an ice-pwd or a foundation and
-// so never longer than the buffer.
+// field adds the length of s as 2 octets, big-endian, and s, which is an ice-pwd or a foundation.
 func (m *mac) field(s string) *mac {
-	m.hash.Write(append(binary.BigEndian.AppendUint16(m.buf[:0], uint16(len(s))), s...))
+	length := [2]byte{byte(len(s) >> 8), byte(len(s))}
+	gather(m, length[:])
+	gather(m, s)
 	return m
 }
 
 func (m *mac) write(p []byte) *mac {
-	for len(p) > 0 {
-		n := copy(m.buf[:], p)
-		m.hash.Write(m.buf[:n])
-		p = p[n:]
-	}
+	gather(m, p)
 	return m
+}
+
+func gather[T string | []byte](m *mac, p T) {
+	for {
+		n := copy(m.buf[m.n:], p)
+		m.n += n
+		if p = p[n:]; len(p) == 0 {
+			return
+		}
+		m.flush()
+	}
+}
+
+func (m *mac) flush() {
+	m.hash.Write(m.buf[:m.n])
+	m.n = 0
 }
 
 // sum returns the MAC; it is good until the mac is put back.
 func (m *mac) sum() *[sha256.Size]byte {
+	m.flush()
 	m.hash.Sum(m.out[:0])
 	return &m.out
 }

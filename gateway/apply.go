@@ -3,22 +3,19 @@ package gateway
 import (
 	"encoding/json"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/candgw/candgw/internal/sdp"
 )
 
-// edits returns what was done to the texts of a body as edits of the body, in order; none overlap.
-func (d *document) edits() []edit {
-	var out []edit
-	for _, t := range slices.Concat(d.texts, d.rest) {
-		if t.gone { // unless its element leaves, its place must hold a candidate: the empty one
-			t.edits = []edit{{Span: sdp.Span{End: len(t.s)}}}
-		}
-		t.edits = inOrder(t.edits) // in which they are found in the body in one pass
-		for _, e := range t.edits {
-			out = append(out, edit{t.inBody(e.Span), t.escaped(e.with)})
-		}
+// editsOfBody appends what was done to the texts of a body as edits of the body, in order; none overlap.
+func (d *document) editsOfBody(out []edit) []edit {
+	for _, t := range d.texts {
+		out = t.appendEdits(out)
+	}
+	for _, t := range d.rest {
+		out = t.appendEdits(out)
 	}
 	for _, a := range d.arrays {
 		out = append(out, leaveOut(a)...)
@@ -36,9 +33,20 @@ func (d *document) edits() []edit {
 	return out
 }
 
+func (t *text) appendEdits(out []edit) []edit {
+	if t.gone { // unless its element leaves, its place must hold a candidate: the empty one
+		t.edits = append(t.edits[:0], edit{Span: sdp.Span{End: len(t.s)}})
+	}
+	t.edits = inOrder(t.edits) // in which they are found in the body in one pass
+	for _, e := range t.edits {
+		out = append(out, edit{t.inBody(e.Span), t.escaped(e.with)})
+	}
+	return out
+}
+
 // inOrder sorts edits, and leaves out those of what another one takes out.
 func inOrder(edits []edit) []edit {
-	slices.SortStableFunc(edits, func(a, b edit) int { return a.Start - b.Start })
+	sortByStart(edits)
 	end := 0
 	return slices.DeleteFunc(edits, func(e edit) bool {
 		if e.Start < end { // inside an element that leaves, or its line goes for another address as well
@@ -47,6 +55,25 @@ func inOrder(edits []edit) []edit {
 		end = e.End
 		return false
 	})
+}
+
+// sortByStart is a stable sort. As a rule the edits of candidates come in order, and a few of fields after them,
+// which are moved to their places.
+func sortByStart(edits []edit) {
+	moved := 0
+	for i := 1; i < len(edits); i++ {
+		e := edits[i]
+		if edits[i-1].Start <= e.Start {
+			continue
+		}
+		to := sort.Search(i, func(j int) bool { return edits[j].Start > e.Start })
+		if moved += i - to; moved > 16*len(edits) {
+			slices.SortStableFunc(edits, func(a, b edit) int { return a.Start - b.Start })
+			return
+		}
+		copy(edits[to+1:i+1], edits[to:i])
+		edits[to] = e
+	}
 }
 
 // escape returns a text as it stands in a string of JSON.
@@ -149,8 +176,11 @@ func leaveOut(array []*element) (out []edit) {
 
 // apply returns a copy of the body with edits made.
 func apply(body string, edits []edit) []byte {
-	out := make([]byte, 0, len(body)+len(edits)*8)
-	at := 0
+	size, at := len(body), 0
+	for _, e := range edits {
+		size += len(e.with) - (e.End - e.Start)
+	}
+	out := make([]byte, 0, size)
 	for _, e := range edits {
 		out = append(append(out, body[at:e.Start]...), e.with...)
 		at = e.End

@@ -8,10 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"sync"
 	"time"
-
-	"github.com/pion/ice/v2"
 
 	"github.com/candgw/candgw/cipher"
 	"github.com/candgw/candgw/internal/sdp"
@@ -32,30 +29,25 @@ type call struct {
 	ring    *keyring.Ring
 	policy  *policy.Set
 	session policy.Session
-	now     time.Time
-	doc     *document
-	report  Report
-
-	names       map[string]netip.Addr // what browsers' names stand for, by origin
-	raw         map[netip.Addr]string // origins made up for raw addresses
-	foundations map[string]string     // new ones by old ones
-	concealed   map[netip.Addr]bool   // addresses of the body that must not be told
-	heads       map[head]bool         // what they begin with
-	told        map[netip.Addr]bool   // addresses that a candidate tells
-	hidden      []netip.Addr          // addresses to conceal unless one does
-	counted     map[sessionKey]counts // of sessions that are not remembered
-	passwords   []byte                // of sessions
+	// hostsTold says that the policy tells the address of some host; as a rule it does of none.
+	hostsTold bool
+	now       time.Time
+	report    Report
+	memory
 }
 
 // enter remembers the sessions that a text begins.
 func (c *call) enter(t *text) error {
+	var lastUfrag, lastPwd string // as a rule they are those of all sections
 	for i := range t.desc.Sections {
-		if ufrag, pwd := t.desc.Ufrag(t.s, i), t.desc.Pwd(t.s, i); ufrag != "" && pwd != "" {
+		ufrag, pwd := t.desc.Ufrag(t.s, i), t.desc.Pwd(t.s, i)
+		if ufrag != "" && pwd != "" && (ufrag != lastUfrag || pwd != lastPwd) {
 			c.gateway.sessions.start(c.sessionKey(ufrag), pwd, t.desc.Whole)
+			lastUfrag, lastPwd = ufrag, pwd
 		}
 	}
-	for _, cand := range t.desc.Candidates {
-		if err := agree(t.s, &cand); err != nil {
+	for i := range t.desc.Candidates {
+		if err := agree(t.s, &t.desc.Candidates[i]); err != nil {
 			return err
 		}
 	}
@@ -63,26 +55,6 @@ func (c *call) enter(t *text) error {
 }
 
 func (c *call) sessionKey(ufrag string) sessionKey { return sessionKey{c.request.Client, ufrag} }
-
-// agree has pion/ice read the candidate as well. What it makes of one decides how ICE stacks
-// understand it: where the two readers take different addresses from one line, the line is refused.
-func agree(s string, cand *sdp.Candidate) error {
-	text := cand.Text.Of(s)
-	theirs, err := ice.UnmarshalCandidate(text[strings.IndexByte(text, ':')+1:])
-	if err != nil {
-		return nil // a type, transport or name that it does not know
-	}
-	same := strings.EqualFold(theirs.Address(), cand.Host.Of(s))
-	if cand.Host.Addr.IsValid() {
-		addr, err := netip.ParseAddr(theirs.Address())
-		same = err == nil && addr.Unmap() == cand.Host.Addr
-	}
-	if !same || fmt.Sprint(theirs.Port()) != strings.TrimLeft(cand.Port.Of(s), "0") && theirs.Port() != 0 ||
-		!strings.EqualFold(theirs.Type().String(), cand.Type.Of(s)) {
-		return &sdp.Error{Line: cand.Line, What: "the candidate reads as another one to other ICE stacks"}
-	}
-	return nil
-}
 
 // localName returns a host name of the suffix .local in lower case and without a final dot, which is
 // what makes it the origin of an address.
@@ -93,34 +65,52 @@ func localName(host string) (string, bool) {
 
 // resolveNames asks for the browsers' names of the whole body at once.
 func (c *call) resolveNames(ctx context.Context) {
-	c.names = map[string]netip.Addr{}
 	if c.gateway.config.Names == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.gateway.config.Patience)
-	defer cancel()
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	asked := map[string]bool{}
 	for _, t := range c.doc.texts {
 		for i := range t.desc.Candidates {
 			cand := &t.desc.Candidates[i]
 			name, ok := localName(cand.Host.Of(t.s))
-			if !ok || asked[name] || len(asked) == MaxCandidates || c.isOurs(t, cand) || c.decide(t, cand, netip.Addr{}).Action == policy.Drop {
+			if !ok || c.isAsked(name) || len(c.names) == MaxCandidates || c.isOurs(t, cand) || c.decide(t, cand, netip.Addr{}).Action == policy.Drop {
 				continue
 			}
-			asked[name] = true
-			wg.Go(func() {
-				addr, err := c.gateway.config.Names.ResolveName(ctx, name, c.request.Client)
-				if err == nil && addr.IsValid() {
-					mu.Lock()
-					defer mu.Unlock()
-					c.names[name] = addr.Unmap().WithZone("")
-				}
-			})
+			c.names[strings.Clone(name)] = netip.Addr{} // a copy, which whoever is asked may keep
 		}
 	}
-	wg.Wait()
+	if len(c.names) > 0 {
+		c.askNames(ctx)
+	}
+}
+
+func (c *call) isAsked(name string) bool {
+	_, ok := c.names[name]
+	return ok
+}
+
+// askNames asks for all of c.names at once, and puts the answers there.
+func (c *call) askNames(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, c.gateway.config.Patience)
+	defer cancel()
+	type answer struct {
+		name string
+		addr netip.Addr
+	}
+	answers := make(chan answer, len(c.names))
+	resolver, client := c.gateway.config.Names, c.request.Client
+	for name := range c.names {
+		go func() {
+			addr, err := resolver.ResolveName(ctx, name, client)
+			if err != nil {
+				addr = netip.Addr{}
+			}
+			answers <- answer{name, addr}
+		}()
+	}
+	for range len(c.names) {
+		a := <-answers
+		c.names[a.name] = a.addr.Unmap().WithZone("")
+	}
 }
 
 // isOurs reports whether a candidate is encrypted already, under a key of the ring.
@@ -131,19 +121,19 @@ func (c *call) isOurs(t *text, cand *sdp.Candidate) bool {
 
 // open returns the address of an encrypted candidate, in whichever way it is written.
 func (c *call) open(t *text, cand *sdp.Candidate) (netip.Addr, bool) {
-	var o cipher.Opener
+	o := &c.opener
 	switch {
 	case !cand.Ciphertext.Empty():
 		e, err := cipher.ParseExtension(cand.Ciphertext.Of(t.s))
 		if err != nil {
 			return netip.Addr{}, false
 		}
-		cipher.ReadName(&o, e.Name.String())
-	case !readName(&o, cand.Host.Of(t.s), suffixes...) && !readName(&o, cand.Host.Of(t.s), c.policy.Suffixes()...):
+		cipher.ReadName(o, e.Name.String())
+	case !readName(o, cand.Host.Of(t.s), suffixes...) && !readName(o, cand.Host.Of(t.s), c.policy.Suffixes()...):
 		return netip.Addr{}, false
 	}
 	pwd, _ := c.password(t, cand)
-	opened, err := c.ring.Open(&o, pwd, c.now)
+	opened, err := c.ring.Open(o, pwd, c.now)
 	if err != nil {
 		return netip.Addr{}, false
 	}
@@ -197,26 +187,24 @@ func (c *call) password(t *text, cand *sdp.Candidate) (pwd, wrong string) {
 }
 
 // ufragOf returns the ufrag that a candidate counts for.
-func (c *call) ufragOf(t *text, cand *sdp.Candidate) string {
-	for _, u := range []string{t.desc.Ufrag(t.s, cand.Section), cand.Ufrag.Of(t.s), t.ufrag} {
-		if u != "" {
-			return u
-		}
+func (t *text) ufragOf(cand *sdp.Candidate) string {
+	if u := t.desc.Ufrag(t.s, cand.Section); u != "" {
+		return u
 	}
-	return ""
+	if u := cand.Ufrag.Of(t.s); u != "" {
+		return u
+	}
+	return t.ufrag
 }
 
-// count adds to one count of a candidate's session, and returns what it is now.
-func (c *call) count(t *text, cand *sdp.Candidate, which int) int {
-	k := c.sessionKey(c.ufragOf(t, cand))
-	if n, ok := c.gateway.sessions.count(k, which); ok {
+// count adds a number of candidates to one count of a candidate's session, and returns what it is now.
+func (c *call) count(t *text, cand *sdp.Candidate, which, add int) int {
+	k := c.sessionKey(t.ufragOf(cand))
+	if n, ok := c.gateway.sessions.count(k, which, add); ok {
 		return n
 	}
-	if c.counted == nil {
-		c.counted = map[sessionKey]counts{}
-	}
 	counted := c.counted[k]
-	n := counted.add(which)
+	n := counted.add(which, add)
 	c.counted[k] = counted
 	return n
 }
@@ -229,53 +217,81 @@ func (c *call) count(t *text, cand *sdp.Candidate, which int) int {
 // have an address encrypted under it, that is the endpoint itself; a page there learns that two raw
 // addresses, both of which it wrote, are one. The address behind a browser's name has another origin, the
 // name, so that no raw address that the page submits gets the name of that.
-func (c *call) originOf(addr netip.Addr) string {
+func (c *call) originOf(addr netip.Addr) rawOrigin {
+	o, ok := c.raw[addr]
+	if ok {
+		return o
+	}
 	if secret := c.request.Secret; len(secret) > 0 {
 		mac := hmac.New(sha256.New, secret)
 		mac.Write(addr.AsSlice())
-		return string(mac.Sum(nil)[:16])
+		copy(o[:], mac.Sum(nil))
+	} else {
+		c.fresh(o[:])
 	}
-	if o, ok := c.raw[addr]; ok {
-		return o
-	}
-	if c.raw == nil {
-		c.raw = map[netip.Addr]string{}
-	}
-	var fresh [16]byte
-	rand.Read(fresh[:]) // never fails: crypto/rand
-	c.raw[addr] = string(fresh[:])
-	return c.raw[addr]
+	c.raw[addr] = o
+	return o
 }
 
-// nameForm returns how the policy has names written, or, if the request names a suite, how that one is; and
-// the key to encrypt under.
-func (c *call) nameForm(v policy.Verdict) (form policy.NameForm, key *cipher.Key, err error) {
-	form = *v.Name
-	suite := c.request.Suite
+type rawOrigin [16]byte
+
+// fresh fills o with random octets. They are fetched for several addresses at once, as that is a system call.
+func (c *call) fresh(o []byte) {
+	if len(c.random) < len(o) {
+		c.random = c.randomness[:]
+		rand.Read(c.random) // never fails: crypto/rand
+	}
+	copy(o, c.random)
+	clear(c.random[:len(o)])
+	c.random = c.random[len(o):]
+}
+
+// seedOf returns the octets of an address's origin, which is empty for a raw address. They are good until the
+// next call.
+func (c *call) seedOf(addr netip.Addr, origin string) []byte {
+	if origin == "" {
+		o := c.originOf(addr)
+		origin = string(o[:])
+	}
+	c.seed = append(emptied(c.seed), origin...)
+	return c.seed
+}
+
+// activeKey returns the key to encrypt under, and whether the policy wants the draft's extension of the candidate
+// in place of a name. A suite that the request names is used as the policy says for its own, if it has that
+// form.
+func (c *call) activeKey(v policy.Verdict) (key *cipher.Key, extension bool, err error) {
+	suite, extension := c.request.Suite, v.Name.Extension
 	if suite != 0 {
-		form.Extension = form.Extension && suite.NeedsPassword()
-	} else if suite, err = cipher.ParseSuite(form.Suite); err != nil {
-		return form, nil, err
+		extension = extension && suite.NeedsPassword()
+	} else if suite, err = cipher.ParseSuite(v.Name.Suite); err != nil {
+		return nil, false, err
 	}
 	key, err = c.ring.Active(suite)
-	return form, key, err
+	return key, extension, err
 }
 
 // newFoundation makes a foundation that tells nothing, equal ones of equal ones. The second half of it
 // vouches for the first, so that it stays when the description comes by again.
-func (c *call) newFoundation(old string, key *cipher.Key, pwd, origin string) string {
-	if c.foundations == nil {
-		c.foundations = map[string]string{}
+func (c *call) newFoundation(old string, key *cipher.Key, pwd string, addr netip.Addr, origin string) string {
+	if f, ok := c.foundations[old]; ok {
+		return f
 	}
-	if c.foundations[old] == "" {
-		half := key.Foundation(pwd, []byte(origin), old)[:8]
-		c.foundations[old] = half + vouch(key, half)
-	}
+	start := len(c.made)
+	c.made = key.AppendFoundation(c.made, pwd, c.seedOf(addr, origin), old)[:start+8]
+	c.made = appendVouch(c.made, key, c.since(start))
+	c.foundations[old] = c.since(start)
 	return c.foundations[old]
 }
 
-func vouch(key *cipher.Key, half string) string { return key.Foundation("", nil, half)[:8] }
+func appendVouch(dst []byte, key *cipher.Key, half string) []byte {
+	return key.AppendFoundation(dst, "", nil, half)[:len(dst)+8]
+}
 
 func isNewFoundation(key *cipher.Key, f string) bool {
-	return len(f) == 16 && f[8:] == vouch(key, f[:8])
+	if len(f) != 16 {
+		return false
+	}
+	var vouch [16]byte
+	return f[8:] == string(appendVouch(vouch[:0], key, f[:8]))
 }

@@ -5,14 +5,18 @@ import (
 	"github.com/candgw/candgw/policy"
 )
 
-// decryptCandidates puts the address in place of each name that opens.
-func (c *call) decryptCandidates(t *text) {
-	for i := range t.desc.Candidates {
-		cand := &t.desc.Candidates[i]
-		r := c.decryptCandidate(t, cand)
-		r.locate(t, cand)
-		c.report.add(r)
+// decryptBody puts the address in place of each name that opens.
+func (c *call) decryptBody() {
+	reports := c.reports()
+	for _, t := range c.doc.texts {
+		for i := range t.desc.Candidates {
+			cand := &t.desc.Candidates[i]
+			reports[0] = c.decryptCandidate(t, cand)
+			reports[0].locate(t, cand)
+			reports = reports[1:]
+		}
 	}
+	c.report.count()
 }
 
 func (c *call) decryptCandidate(t *text, cand *sdp.Candidate) CandidateReport {
@@ -37,7 +41,7 @@ func (c *call) decryptCandidate(t *text, cand *sdp.Candidate) CandidateReport {
 		return CandidateReport{Result: FateDropped, Reason: "no other host can reach an address of its kind"}
 	}
 	t.replace(cand.Host.Span, addr.String())
-	t.edits = append(t.edits, describeNoMore(cand)...)
+	t.edits = describeNoMore(t.edits, cand)
 	if !cand.Ciphertext.Empty() {
 		t.replace(sdp.Span{Start: cand.Ciphertext.Start - 1, End: cand.Ciphertext.End}, "")
 	}

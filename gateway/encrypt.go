@@ -38,19 +38,23 @@ func (c *call) encryptBody(ctx context.Context) error {
 func (c *call) encryptCandidates() error {
 	c.tellHosts()
 	c.concealHosts()
-	reports := make([][]CandidateReport, len(c.doc.texts))
-	for _, hosts := range []bool{true, false} {
-		for i, t := range c.doc.texts {
-			if reports[i] == nil {
-				reports[i] = make([]CandidateReport, len(t.desc.Candidates))
-			}
-			for j := range t.desc.Candidates {
-				cand := &t.desc.Candidates[j]
+	reports := c.reports()
+	for _, hosts := range [...]bool{true, false} {
+		next, alike, seen := 0, 0, 0
+		for _, t := range c.doc.texts {
+			for i := range t.desc.Candidates {
+				cand, r := &t.desc.Candidates[i], &reports[next]
+				next++
 				if isHost(t, cand) != hosts {
 					continue
 				}
-				r, err := c.encryptCandidate(t, cand)
-				if err != nil {
+				if alike == 0 { // they are counted together, which saves time
+					alike = t.countAlike(i)
+					seen = c.count(t, cand, allSeen, alike) - alike
+				}
+				seen, alike = seen+1, alike-1
+				var err error
+				if *r, err = c.encryptCandidate(t, cand, seen); err != nil {
 					return err
 				}
 				if r.Result == FateDropped {
@@ -58,22 +62,39 @@ func (c *call) encryptCandidates() error {
 					c.hide(cand.Related.Addr)
 				}
 				r.locate(t, cand)
-				reports[i][j] = r
 			}
 		}
 		for _, addr := range c.hidden {
 			c.conceal(addr)
 		}
 	}
-	for _, r := range slices.Concat(reports...) {
-		c.report.add(r)
-	}
+	c.report.count()
 	return nil
+}
+
+// countAlike counts the candidates from one on that are of the same session, and hosts or not as that is,
+// up to the first that is of another session.
+func (t *text) countAlike(from int) (n int) {
+	first := &t.desc.Candidates[from]
+	for i := from; i < len(t.desc.Candidates); i++ {
+		cand := &t.desc.Candidates[i]
+		if isHost(t, cand) != isHost(t, first) {
+			continue
+		}
+		if t.ufragOf(cand) != t.ufragOf(first) {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // tellHosts finds the addresses of hosts that the policy tells in one candidate, though it may conceal
 // them in another: of one transport, for instance. The order of candidates must not matter.
 func (c *call) tellHosts() {
+	if !c.hostsTold {
+		return
+	}
 	for _, t := range c.doc.texts {
 		for i := range t.desc.Candidates {
 			cand := &t.desc.Candidates[i]
@@ -105,9 +126,28 @@ func (t *text) tells(v policy.Verdict) bool {
 }
 
 // typeOf returns the type of a candidate as policies write it.
-func typeOf(t *text, cand *sdp.Candidate) string { return strings.ToLower(cand.Type.Of(t.s)) }
+func typeOf(t *text, cand *sdp.Candidate) string { return lower(cand.Type.Of(t.s)) }
 
-func transportOf(t *text, cand *sdp.Candidate) string { return strings.ToLower(cand.Transport.Of(t.s)) }
+func transportOf(t *text, cand *sdp.Candidate) string { return lower(cand.Transport.Of(t.s)) }
+
+// lower returns a word of a candidate in lower case, and no part of the body.
+func lower(word string) string {
+	switch word {
+	case hostType:
+		return hostType
+	case "srflx":
+		return "srflx"
+	case "prflx":
+		return "prflx"
+	case "relay":
+		return "relay"
+	case "udp":
+		return "udp"
+	case "tcp":
+		return "tcp"
+	}
+	return strings.Clone(strings.ToLower(word))
+}
 
 func isHost(t *text, cand *sdp.Candidate) bool { return typeOf(t, cand) == hostType }
 
@@ -151,8 +191,10 @@ var candidateTypes = [...]string{hostType, "srflx", "prflx", "relay"}
 
 const hostType = "host"
 
-func (c *call) encryptCandidate(t *text, cand *sdp.Candidate) (CandidateReport, error) {
-	if c.count(t, cand, allSeen) > MaxCandidates {
+// encryptCandidate decides what becomes of a candidate. seen is how many of its session have been seen, this
+// one included.
+func (c *call) encryptCandidate(t *text, cand *sdp.Candidate, seen int) (CandidateReport, error) {
+	if seen > MaxCandidates {
 		c.concealDropped(t, cand)
 		return refused(fmt.Sprintf("it is beyond the first %d of its session", MaxCandidates))
 	}
@@ -174,7 +216,7 @@ func (c *call) encryptNamed(t *text, cand *sdp.Candidate) (CandidateReport, erro
 		if !ok {
 			return dropped("its address is a name that is neither a browser's nor encrypted under a key of the ring")
 		}
-		if addr, ok := c.names[name]; ok {
+		if addr := c.names[name]; addr.IsValid() {
 			return c.encryptAddress(t, cand, addr, name)
 		}
 	}
@@ -207,6 +249,9 @@ func (c *call) decide(t *text, cand *sdp.Candidate, addr netip.Addr) policy.Verd
 
 // tellsHosts reports whether the policy tells an address if it is a host's.
 func (c *call) tellsHosts(addr netip.Addr) bool {
+	if !c.hostsTold {
+		return false
+	}
 	v := c.policy.DecideCandidate(policy.Candidate{
 		Client: c.request.Client, Origin: c.request.Origin, Type: hostType, Transport: "udp", Addr: addr,
 	})
@@ -224,7 +269,7 @@ func (c *call) bounded(t *text, cand *sdp.Candidate, v policy.Verdict) *Candidat
 		r, _ = refusedUnder(v, wrong)
 		return &r
 	}
-	if c.count(t, cand, 1+slices.Index(candidateTypes[:], typeOf(t, cand))) <= v.Max {
+	if c.count(t, cand, 1+slices.Index(candidateTypes[:], typeOf(t, cand)), 1) <= v.Max {
 		return nil
 	}
 	besides := fmt.Sprintf("%d of its type pass in a session, and this is one more", v.Max)
@@ -235,6 +280,9 @@ func (c *call) bounded(t *text, cand *sdp.Candidate, v policy.Verdict) *Candidat
 // encryptAddress is for candidates whose address is known. origin is the browser's name for it, if it
 // has one.
 func (c *call) encryptAddress(t *text, cand *sdp.Candidate, addr netip.Addr, origin string) (CandidateReport, error) {
+	if s := c.sealedBefore(t, cand, addr, origin); s != nil {
+		return c.putSealed(t, cand, s)
+	}
 	raw := origin == ""
 	if !policy.Reachable(addr) {
 		if raw && addr.IsLinkLocalUnicast() { // which may be made of a hardware address
@@ -279,56 +327,62 @@ func (c *call) encrypt(t *text, cand *sdp.Candidate, v policy.Verdict, addr neti
 	if wrong != "" {
 		return refusedUnder(v, wrong)
 	}
-	form, key, err := c.nameForm(v)
+	key, extension, err := c.activeKey(v)
 	if err != nil {
 		return CandidateReport{}, err
 	}
-	suite := key.Suite()
-	seed := origin
-	if origin == "" {
-		seed = c.originOf(addr)
-	}
-	name, err := key.Encrypt(addr, pwd, []byte(seed))
-	if err != nil { // the password was looked at, and so were addresses that no suite takes
-		return refusedUnder(v, "the suite "+suite.String()+" has no name for an address of its kind")
-	}
-	if suite.NeedsPassword() {
-		if wrong := c.gateway.guard.admit(key, pwd, origin, addr); wrong != "" {
-			return CandidateReport{Result: FateDropped, Reason: wrong, By: v.By}, nil
+	name, ok := c.nameBefore(key, addr, origin, pwd)
+	if !ok {
+		if name, err = key.Encrypt(addr, pwd, c.seedOf(addr, origin)); err != nil {
+			// The password was looked at, and so were addresses that no suite takes.
+			return refusedUnder(v, "the suite "+key.Suite().String()+" has no name for an address of its kind")
 		}
-		c.seen(name, pwd)
+		if key.Suite().NeedsPassword() {
+			if wrong := c.gateway.guard.admit(key, pwd, origin, addr); wrong != "" {
+				return CandidateReport{Result: FateDropped, Reason: wrong, By: v.By}, nil
+			}
+			c.seen(name, pwd)
+		}
 	}
-	beside := t.tells(v) // of what is encrypted, only an augmented one
-	old := cand.Foundation.Of(t.s)
-	if beside && isNewFoundation(key, old) {
+	s := c.remember(sealing{
+		typ: typeOf(t, cand), transport: transportOf(t, cand), addr: addr, origin: origin, pwd: pwd,
+		verdict: v, extension: extension, key: key, name: name,
+	})
+	if !t.tells(v) {
+		return c.putSealed(t, cand, s)
+	}
+	old := cand.Foundation.Of(t.s) // of what is encrypted, only an augmented one tells as well
+	if isNewFoundation(key, old) {
 		c.redactRelated(t, cand, v)
 		return CandidateReport{Result: FateKept, Reason: "it is augmented already", By: v.By}, nil
 	}
-	t.replace(cand.Foundation, c.newFoundation(old, key, pwd, seed))
+	t.replace(cand.Foundation, c.newFoundation(old, key, pwd, addr, origin))
 	c.redactRelated(t, cand, v)
-	written := writeName(cand, form, key, name, addr)
-	switch {
-	case beside:
-		t.besides = append(t.besides, besideOf{cand, written})
-		return decided(v, FateAugmented, "")
-	case v.Action == policy.Augment:
-		t.edits = append(t.edits, written...)
-		return decided(v, FateEncrypted, "there is no place for a second candidate beside it")
+	t.besides = append(t.besides, besideOf{cand, c.writeName(nil, cand, s)})
+	return decided(v, FateAugmented, "")
+}
+
+// putSealed writes an encrypted address into a candidate.
+func (c *call) putSealed(t *text, cand *sdp.Candidate, s *sealing) (CandidateReport, error) {
+	t.replace(cand.Foundation, c.newFoundation(cand.Foundation.Of(t.s), s.key, s.pwd, s.addr, s.origin))
+	c.redactRelated(t, cand, s.verdict)
+	t.edits = c.writeName(t.edits, cand, s)
+	if s.verdict.Action == policy.Augment {
+		return decided(s.verdict, FateEncrypted, "there is no place for a second candidate beside it")
 	}
-	t.edits = append(t.edits, written...)
-	return decided(v, FateEncrypted, "")
+	return decided(s.verdict, FateEncrypted, "")
 }
 
 // keep passes a candidate on with its address. Unless its related address may be told, neither may
 // its foundation, which may be computed from that.
 func (c *call) keep(t *text, cand *sdp.Candidate, v policy.Verdict, raw bool) (CandidateReport, error) {
 	if raw && !v.KeepRelated && !isHost(t, cand) {
-		_, key, err := c.nameForm(v)
+		key, _, err := c.activeKey(v)
 		if err != nil {
 			return CandidateReport{}, err
 		}
 		if old := cand.Foundation.Of(t.s); !isNewFoundation(key, old) {
-			t.replace(cand.Foundation, c.newFoundation(old, key, "", c.originOf(cand.Host.Addr)))
+			t.replace(cand.Foundation, c.newFoundation(old, key, "", cand.Host.Addr, ""))
 		}
 	}
 	c.redactRelated(t, cand, v)
@@ -338,7 +392,7 @@ func (c *call) keep(t *text, cand *sdp.Candidate, v policy.Verdict, raw bool) (C
 // reveal puts an address in place of a browser's name for it.
 func (c *call) reveal(t *text, cand *sdp.Candidate, v policy.Verdict, addr netip.Addr) (CandidateReport, error) {
 	t.replace(cand.Host.Span, addr.String())
-	t.edits = append(t.edits, describeNoMore(cand)...)
+	t.edits = describeNoMore(t.edits, cand)
 	c.redactRelated(t, cand, v)
 	return decided(v, FateRevealed, "")
 }
@@ -362,12 +416,13 @@ func (c *call) conceal(addr netip.Addr) {
 	if c.told[addr] {
 		return
 	}
-	if c.concealed == nil {
-		c.concealed, c.heads = map[netip.Addr]bool{}, map[head]bool{}
+	if c.concealed[addr] {
+		return
 	}
 	c.concealed[addr] = true
-	c.heads[headOf(addr.String())] = true
-	c.heads[head{0, ':'}] = true // of an IPv4-mapped one
+	var text [len(longestAddr)]byte
+	c.heads.add(headOf(view(addr.AppendTo(text[:0]))))
+	c.heads.add(head{0, ':'}) // of an IPv4-mapped one
 }
 
 // hide conceals an address once it is known which addresses are told.
@@ -379,8 +434,5 @@ func (c *call) hide(addr netip.Addr) {
 
 // tell says that a candidate tells an address.
 func (c *call) tell(addr netip.Addr) {
-	if c.told == nil {
-		c.told = map[netip.Addr]bool{}
-	}
 	c.told[addr] = true
 }

@@ -22,15 +22,18 @@ func TestOnlyEditsChange(t *testing.T) {
 	for name, r := range recordedBodies(t) {
 		t.Run(name, func(t *testing.T) {
 			s := newGateway(t, "")
-			p, err := s.Begin(r)
+			c, err := s.begin(r)
 			if err != nil {
 				t.Fatal(err)
 			}
-			result, err := p.Encrypt(context.Background())
+			if err := c.encryptBody(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			result, err := c.result()
 			if err != nil {
 				t.Fatal(err)
 			}
-			edits := p.call.doc.edits()
+			edits := c.edits
 			if result.Report.Encrypted == 0 || len(edits) < result.Report.Encrypted {
 				t.Fatalf("%d edits, report %+v", len(edits), result.Report)
 			}

@@ -75,6 +75,7 @@ type document struct {
 
 	open  []*element // of arrays that are being read
 	spare []element
+	whole text // the one text of a body that is neither JSON nor a message
 }
 
 // An other is a string in which nothing was found; most of what a text is for, it does not need.
@@ -86,9 +87,9 @@ type other struct {
 	foundation bool // it is the member foundation
 }
 
-// findTexts returns the descriptions and candidates of a body, parsed.
-func findTexts(body string, format Format) (*document, error) {
-	d := &document{body: body}
+// find reads the descriptions and candidates of a body.
+func (d *document) find(body string, format Format) error {
+	d.body = body
 	switch format {
 	case JSON:
 		w := walker{d: d, s: body, top: true}
@@ -97,19 +98,17 @@ func findTexts(body string, format Format) (*document, error) {
 		if w.space(); err == errNotJSON || err == nil && w.at < len(body) {
 			err = fmt.Errorf("%w: %w", ErrMalformed, errNotJSON)
 		}
-		return d, err
+		return err
 	case Message:
 		if !mayHold(body) {
-			return d, nil
+			return nil
 		}
-		return d, d.classify(&text{s: body, written: body, top: true}, 0)
+		return d.classify(&text{s: body, written: body, top: true}, 0)
 	}
-	desc, err := sdp.Parse(body, format == Fragment)
-	if err != nil {
-		return nil, err
-	}
-	d.texts = []*text{{s: body, written: body, desc: desc}}
-	return d, nil
+	t := &d.whole
+	t.s, t.written = body, body
+	d.texts = append(d.texts, t)
+	return t.parse(format == Fragment)
 }
 
 // classify takes a text for a description or a candidate if it is one, or for what holds some. A member sdp or
@@ -172,6 +171,9 @@ func (d *document) pass(o other) {
 
 // sweepOthers has a function look at the strings in which nothing was found.
 func (d *document) sweepOthers(sweep func(*text)) {
+	if len(d.others) == 0 {
+		return
+	}
 	t := new(text)
 	for _, o := range d.others {
 		*t = text{written: o.written, start: o.start, outer: o.outer, quoted: o.quoted, s: o.written}

@@ -31,7 +31,7 @@ func BenchmarkFinder(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := findTexts(body.text, Message); err != nil {
+				if err := new(document).find(body.text, Message); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -32,7 +32,8 @@ func FuzzFinder(f *testing.F) {
 		if n%2 == uint8(Message)%2 {
 			format = Message
 		}
-		d, err := findTexts(body, format)
+		d := new(document)
+		err := d.find(body, format)
 		if format == JSON {
 			valid := json.Valid([]byte(strings.TrimPrefix(body, "\ufeff")))
 			if err == nil && !valid || errors.Is(err, errNotJSON) && valid {
@@ -51,7 +52,7 @@ func FuzzFinder(f *testing.F) {
 		if len(d.texts) > 0 && !MayHold([]byte(body)) {
 			t.Fatalf("found in what can hold nothing: %q", body)
 		}
-		if edits := d.edits(); len(edits) != 0 {
+		if edits := d.editsOfBody(nil); len(edits) != 0 {
 			t.Fatalf("edits without any: %v", edits)
 		}
 		if len(d.texts) == 1 && !d.texts[0].quoted { // it is the whole body
@@ -60,7 +61,7 @@ func FuzzFinder(f *testing.F) {
 		for _, found := range d.texts {
 			found.edits = []edit{{sdp.Span{End: len(found.s)}, marker}}
 		}
-		out := string(apply(body, d.edits()))
+		out := string(apply(body, d.editsOfBody(nil)))
 		before, is := tokensOf(body, format)
 		after, still := tokensOf(out, format)
 		if is != still || len(before) != len(after) {

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/candgw/candgw/cipher"
@@ -129,6 +130,7 @@ type Gateway struct {
 	config   Config
 	sessions *sessions
 	guard    *guard
+	calls    sync.Pool // of *call, forgotten ones
 }
 
 // defaultPatience suffices for a browser that holds its answer back for a second, twice.
@@ -145,18 +147,32 @@ func New(config Config) *Gateway {
 	if config.Seen == nil {
 		config.Seen = func(cipher.Name, string) {}
 	}
-	return &Gateway{config, newSessions(maxSessions, maxLongSessions, config.Now), newGuard(maxGuarded, config.Now)}
+	return &Gateway{
+		config:   config,
+		sessions: newSessions(maxSessions, maxLongSessions, config.Now),
+		guard:    newGuard(maxGuarded, config.Now),
+		calls:    sync.Pool{New: newCall},
+	}
 }
 
 // Encrypt does with a body that an endpoint sends as the policy for the endpoint says: by default, it
 // conceals the addresses in it. The error is [ErrTooLarge], [ErrMalformed], [ErrRefused],
 // [ErrNothingLeft] (with a result), or [keyring.ErrNoActiveKey]; with an error nothing is to be passed on.
 func (g *Gateway) Encrypt(ctx context.Context, r Request) (*Result, error) {
-	p, err := g.Begin(r)
+	c, err := g.begin(r)
 	if err != nil {
 		return nil, err
 	}
-	return p.Encrypt(ctx)
+	return c.encrypted(ctx)
+}
+
+// encrypted is the second half of Encrypt.
+func (c *call) encrypted(ctx context.Context) (*Result, error) {
+	defer c.done()
+	if err := c.encryptBody(ctx); err != nil {
+		return nil, err
+	}
+	return c.result()
 }
 
 // A Pending is a body that was read and that is to be encrypted.
@@ -177,10 +193,9 @@ func (g *Gateway) Begin(r Request) (*Pending, error) {
 // Encrypt is the second half of [Gateway.Encrypt], which see for its errors: it waits for the names of
 // browsers and rewrites the body. It is called once, and may run beside those of other bodies.
 func (p *Pending) Encrypt(ctx context.Context) (*Result, error) {
-	if err := p.call.encryptBody(ctx); err != nil {
-		return nil, err
-	}
-	return p.call.result()
+	c := p.call
+	p.call = nil // which goes to another request
+	return c.encrypted(ctx)
 }
 
 // Decrypts reports whether [Gateway.Decrypt] may change or refuse anything for an endpoint: names, or what
@@ -203,9 +218,8 @@ func (g *Gateway) Decrypt(_ context.Context, r Request) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range c.doc.texts {
-		c.decryptCandidates(t)
-	}
+	defer c.done()
+	c.decryptBody()
 	return c.result()
 }
 
@@ -216,7 +230,8 @@ func (c *call) result() (*Result, error) {
 		return result, ErrNothingLeft
 	}
 	body := c.request.Body
-	if edits := c.doc.edits(); len(edits) > 0 {
+	if edits := c.doc.editsOfBody(c.edits); len(edits) > 0 {
+		c.edits = edits
 		body = apply(c.doc.body, edits)
 	}
 	if len(body) == 0 && len(c.request.Body) > 0 {
@@ -231,23 +246,31 @@ func (g *Gateway) begin(r Request) (*call, error) {
 	if len(r.Body) > MaxBody {
 		return nil, ErrTooLarge
 	}
-	doc, err := findTexts(string(r.Body), r.Format)
-	if err != nil {
+	r.Client = endpoint(r.Client)
+	c := g.calls.Get().(*call)
+	c.gateway, c.request, c.ring, c.policy, c.now = g, r, g.config.Ring(), g.config.Policy(), g.config.Now()
+	if err := c.read(); err != nil {
+		c.done()
 		return nil, err
 	}
-	r.Client = endpoint(r.Client)
-	c := &call{gateway: g, request: r, ring: g.config.Ring(), policy: g.config.Policy(), now: g.config.Now(), doc: doc}
-	c.session = c.policy.DecideSession(r.Client, r.Origin)
-	c.report.Candidates = []CandidateReport{}
-	for _, t := range doc.texts {
-		if err := c.satisfies(t); err != nil {
-			return nil, err
-		}
-	}
-	for _, t := range doc.texts {
-		if err := c.enter(t); err != nil {
-			return nil, err
-		}
-	}
 	return c, nil
+}
+
+func (c *call) read() error {
+	if err := c.doc.find(view(c.request.Body), c.request.Format); err != nil {
+		return err
+	}
+	c.session = c.policy.DecideSession(c.request.Client, c.request.Origin)
+	c.hostsTold = c.policy.TellsHosts(c.request.Client, c.request.Origin)
+	for _, t := range c.doc.texts {
+		if err := c.satisfies(t); err != nil {
+			return err
+		}
+	}
+	for _, t := range c.doc.texts {
+		if err := c.enter(t); err != nil {
+			return err
+		}
+	}
+	return nil
 }

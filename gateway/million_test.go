@@ -70,7 +70,7 @@ func TestSessionsAllocateNothing(t *testing.T) {
 		dst := make([]byte, 0, 256)
 		if n := testing.AllocsPerRun(100, func() {
 			dst = s.appendPwd(dst[:0], k)
-			s.count(k, allSeen)
+			s.count(k, allSeen, 1)
 			s.start(k, pwd, false)
 		}); n != 0 || string(dst) != pwd {
 			t.Errorf("%v allocations", n)
@@ -92,7 +92,7 @@ func BenchmarkSessions(b *testing.B) {
 		for i := 0; p.Next(); i++ {
 			k := keys[i*40503%len(keys)]
 			dst = s.appendPwd(dst[:0], k)
-			s.count(k, allSeen)
+			s.count(k, allSeen, 1)
 		}
 	})
 }

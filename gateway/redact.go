@@ -38,16 +38,14 @@ func (c *call) redactRelated(t *text, cand *sdp.Candidate, v policy.Verdict) {
 
 // redactFields takes addresses out of the fields that repeat them.
 func (c *call) redactFields(t *text) {
-	sessionRedacted := false                          // the c= of the session level
-	own := make([]bool, len(t.desc.Sections))         // the section has a c= of its own
-	ownRedacted := make([]bool, len(t.desc.Sections)) // and it was redacted
+	lines := append(emptied(c.connections), make([]connection, len(t.desc.Sections))...)
+	c.connections = lines
 	for i := range t.desc.Fields {
 		f := &t.desc.Fields[i]
 		redact := c.tells(t, f)
 		if f.Kind == sdp.Connection {
-			own[f.Section] = true
-			ownRedacted[f.Section] = ownRedacted[f.Section] || redact
-			sessionRedacted = sessionRedacted || redact && f.Section == 0
+			lines[f.Section].present = true
+			lines[f.Section].redacted = lines[f.Section].redacted || redact
 		}
 		if !redact {
 			continue
@@ -67,16 +65,20 @@ func (c *call) redactFields(t *text) {
 			t.replace(f.Port, discardPort)
 		}
 	}
-	for i, s := range t.desc.Sections[1:] {
-		redacted := sessionRedacted
-		if own[i+1] {
-			redacted = ownRedacted[i+1]
+	for i := range lines[1:] {
+		governs := lines[i+1]
+		if !governs.present {
+			governs = lines[0]
 		}
-		if port := s.Port.Of(t.s); redacted && port != "0" { // 0 refuses or bundles the section
-			t.replace(s.Port, discardPort)
+		port := t.desc.Sections[i+1].Port
+		if governs.redacted && port.Of(t.s) != "0" { // 0 refuses or bundles the section
+			t.replace(port, discardPort)
 		}
 	}
 }
+
+// A connection is what became of the c= lines of a section.
+type connection struct{ present, redacted bool }
 
 // tells reports whether a field tells what must not be told.
 func (c *call) tells(t *text, f *sdp.Field) bool {
@@ -97,8 +99,10 @@ func (c *call) tells(t *text, f *sdp.Field) bool {
 
 // usesICE reports whether a section has credentials or candidates; the session level, whether any has.
 func (t *text) usesICE(section int) bool {
-	if slices.ContainsFunc(t.desc.Candidates, func(c sdp.Candidate) bool { return section == 0 || c.Section == section }) {
-		return true
+	for i := range t.desc.Candidates {
+		if section == 0 || t.desc.Candidates[i].Section == section {
+			return true
+		}
 	}
 	if section != 0 {
 		return t.desc.Ufrag(t.s, section) != ""

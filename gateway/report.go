@@ -43,6 +43,16 @@ type CandidateReport struct {
 	By *policy.Place `json:"-"`
 }
 
+// reports makes room for a report on each candidate of the body.
+func (c *call) reports() []CandidateReport {
+	n := 0
+	for _, t := range c.doc.texts {
+		n += len(t.desc.Candidates)
+	}
+	c.report.Candidates = make([]CandidateReport, n)
+	return c.report.Candidates
+}
+
 func (c *CandidateReport) locate(t *text, cand *sdp.Candidate) {
 	c.Item, c.Line, c.Type, c.Transport = t.item, cand.Line, typeOf(t, cand), transportOf(t, cand)
 }
@@ -70,24 +80,26 @@ const (
 	FateUnresolved Fate = "unresolved"
 )
 
-func (r *Report) add(c CandidateReport) {
-	switch c.Result {
-	case FateEncrypted:
-		r.Encrypted++
-	case FateAugmented:
-		r.Augmented++
-	case FateRevealed:
-		r.Revealed++
-	case FateDecrypted:
-		r.Decrypted++
-	case FateKept:
-		r.Kept++
-	case FateDropped:
-		r.Dropped++
-	case FateUnresolved:
-		r.Unresolved++
+// count counts what became of the candidates.
+func (r *Report) count() {
+	for i := range r.Candidates {
+		switch r.Candidates[i].Result {
+		case FateEncrypted:
+			r.Encrypted++
+		case FateAugmented:
+			r.Augmented++
+		case FateRevealed:
+			r.Revealed++
+		case FateDecrypted:
+			r.Decrypted++
+		case FateKept:
+			r.Kept++
+		case FateDropped:
+			r.Dropped++
+		case FateUnresolved:
+			r.Unresolved++
+		}
 	}
-	r.Candidates = append(r.Candidates, c)
 }
 
 // Refused returns the candidates that were dropped because something about them was wrong.

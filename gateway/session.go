@@ -56,12 +56,11 @@ type counts [1 + len(candidateTypes)]uint8
 
 const mostCounted = 255
 
-// add returns one count after one more.
-func (c *counts) add(which int) int {
-	if c[which] < mostCounted {
-		c[which]++
-	}
-	return int(c[which])
+// add returns one count after n more.
+func (c *counts) add(which, n int) int {
+	after := int(c[which]) + n
+	c[which] = uint8(min(after, mostCounted))
+	return after
 }
 
 // allSeen is the index of the first count; those by type follow it.
@@ -137,7 +136,7 @@ func (s *sessions) appendPwd(dst []byte, k sessionKey) []byte {
 }
 
 // count adds to one count of a session, and returns what it is now. It begins the session's time anew.
-func (s *sessions) count(k sessionKey, which int) (n int, ok bool) {
+func (s *sessions) count(k sessionKey, which, add int) (n int, ok bool) {
 	if len(k.ufrag) > maxUfrag {
 		return 0, false
 	}
@@ -148,7 +147,7 @@ func (s *sessions) count(k sessionKey, which int) (n int, ok bool) {
 	if counted == nil {
 		return 0, false
 	}
-	n = counted.add(which)
+	n = counted.add(which, add)
 	if !s.usual.Renew(id, now) {
 		s.long.Renew(id, now)
 	}

@@ -42,7 +42,7 @@ func TestSessionsExpire(t *testing.T) {
 		t.Error("expired too early")
 	}
 	now = now.Add(1)
-	if _, ok := s.count(k, allSeen); ok || len(s.appendPwd(nil, k)) > 0 {
+	if _, ok := s.count(k, allSeen, 1); ok || len(s.appendPwd(nil, k)) > 0 {
 		t.Error("did not expire")
 	}
 	if len(s.appendPwd(nil, k)) > 0 {
@@ -54,17 +54,17 @@ func TestSessionCounts(t *testing.T) {
 	s := newSessions(3, 3, time.Now)
 	k := sessionKey{client, "XHiM"}
 	s.start(k, pwd, true)
-	s.count(k, allSeen)
+	s.count(k, allSeen, 1)
 	s.start(k, pwd, false)
-	if n, ok := s.count(k, allSeen); n != 2 || !ok {
+	if n, ok := s.count(k, allSeen, 1); n != 2 || !ok {
 		t.Errorf("a fragment of the same session: %d", n)
 	}
 	s.start(k, pwd+"x", false)
-	if n, _ := s.count(k, allSeen); n != 1 {
+	if n, _ := s.count(k, allSeen, 1); n != 1 {
 		t.Errorf("a fragment with another password: %d", n)
 	}
 	s.start(k, pwd+"x", true)
-	if n, _ := s.count(k, allSeen); n != 1 {
+	if n, _ := s.count(k, allSeen, 1); n != 1 {
 		t.Errorf("a whole description: %d", n)
 	}
 }

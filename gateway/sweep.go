@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"math/bits"
 	"net/netip"
 	"slices"
 	"strings"
@@ -11,15 +12,17 @@ import (
 // sweep takes concealed addresses out of whatever else a text holds: attributes that are not known,
 // extensions, free text, and members that repeat parts of a candidate.
 func (c *call) sweep(t *text) {
-	if f := c.foundations[t.s]; t.key == "foundation" && f != "" {
-		t.replace(sdp.Span{End: len(t.s)}, f)
-		c.report.Redacted++
-		return
+	if t.key == "foundation" {
+		if f, ok := c.foundations[t.s]; ok {
+			t.replace(sdp.Span{End: len(t.s)}, f)
+			c.report.Redacted++
+			return
+		}
 	}
 	if len(c.concealed) == 0 {
 		return
 	}
-	decided := t.keep
+	decided := append(emptied(c.decided), t.keep...)
 	for _, e := range t.edits {
 		decided = append(decided, e.Span)
 	}
@@ -32,86 +35,163 @@ func (c *call) sweep(t *text) {
 		}
 	}
 	slices.SortFunc(decided, func(a, b sdp.Span) int { return a.Start - b.Start })
+	decided = append(decided, sdp.Span{Start: len(t.s), End: len(t.s)})
+	c.decided = decided
 	at := 0
-	for _, d := range append(decided, sdp.Span{Start: len(t.s), End: len(t.s)}) {
-		c.sweepSpan(t, at, d.Start)
+	for _, d := range decided {
+		if at < d.Start {
+			c.sweepSpan(t, at, d.Start)
+		}
 		at = max(at, d.End)
 	}
 }
 
-// sweepSpan looks at each run of the characters that an address is written with. Addresses may stand
-// anywhere in a run (10.0.0.1:5000) and be written in several ways (FD00::1, fd00:0::1).
-func (c *call) sweepSpan(t *text, at, end int) {
-	for at < end {
-		if !isAddressChar(t.s[at]) {
-			at++
-			continue
-		}
-		run := at
-		for at < end && isAddressChar(t.s[at]) {
-			at++
-		}
-		if s := t.s[run:at]; strings.Count(s, ".") < 3 && strings.Count(s, ":") < 2 {
-			continue
-		}
-		for i := run; i < at; {
-			n, addr := c.concealedAt(t.s[i:at])
-			if n == 0 || i > run && isDigit(t.s[i-1]) { // in the midst of a number
-				i++
-				continue
+// sweepSpan finds concealed addresses anywhere in a span, as in 10.0.0.1:5000, and written in whichever way
+// (FD00::1, fd00:0::1). Each begins with a head, whose separator has another one after four digits at most.
+func (c *call) sweepSpan(t *text, start, end int) {
+	s, at, done, last := t.s[:end], start, start, start-maxHead-2
+	for ; at+8 <= end; at += 8 { // octets at a time, because all of the text goes through here
+		for marks := separators(s[at : at+8]); marks != 0; marks &= marks - 1 {
+			sep := at + bits.TrailingZeros64(marks)/8
+			if sep-last <= maxHead+1 && c.heads.mayEndAt(s, start, last) {
+				done = c.sweepAround(t, s, start, done, last)
 			}
-			t.replace(sdp.Span{Start: i, End: i + n}, nowhere(sdp.Host{Addr: addr}))
-			c.report.Redacted++
-			i += n
+			last = sep
 		}
+	}
+	for ; at < end; at++ {
+		if s[at] != '.' && s[at] != ':' {
+			continue
+		}
+		if at-last <= maxHead+1 && c.heads.mayEndAt(s, start, last) {
+			done = c.sweepAround(t, s, start, done, last)
+		}
+		last = at
 	}
 }
 
-// concealedAt returns the length of the longest concealed address that a run begins with, 0 if it
-// begins with none.
-func (c *call) concealedAt(run string) (int, netip.Addr) {
-	if !c.heads[headOf(run)] || run[0] == ':' && !strings.HasPrefix(run, "::") {
-		return 0, netip.Addr{}
-	}
-	const longest, mostColons = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255"), 8
-	n := 0
-	for colons := 0; n < min(len(run), longest); n++ {
-		if run[n] == ':' {
-			if colons++; colons > mostColons {
-				break
-			}
-		}
-	}
-	for ; n >= len("::"); n-- {
-		addr, err := netip.ParseAddr(run[:n])
-		if err != nil || !c.concealed[addr.Unmap()] {
+// separators sets the highest bit of each octet, of the 8 of s, that is '.' or ':', or '*' or '>', which are
+// the same but for the bits in which those two differ.
+func separators(s string) uint64 {
+	const each, low = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f
+	x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	x = (x | each*('.'^':')) ^ each*('.'|':') // 0 where one of them is
+	return ^((x&low + low) | x | low)
+}
+
+// sweepAround takes out the concealed address whose head has its separator at an offset, if there is one.
+// None begins before done, to which it adds.
+func (c *call) sweepAround(t *text, s string, start, done, sep int) int {
+	for i := max(done, sep-maxHead); i <= sep; i++ {
+		if i > start && isDigit(s[i-1]) { // in the midst of a number
 			continue
 		}
-		// What goes on with another digit is another address.
-		if n == len(run) || run[n] == '.' || run[n] == ':' || addr.Is4() && !isDigit(run[n]) {
-			return n, addr
+		if n, addr := c.concealedAt(s[i:]); n > 0 {
+			t.replace(sdp.Span{Start: i, End: i + n}, nowhere(sdp.Host{Addr: addr}))
+			c.report.Redacted++
+			return i + n
 		}
 	}
-	return 0, netip.Addr{}
+	return done
+}
+
+// longestAddr is the longest way to write an address.
+const longestAddr = "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255"
+
+// concealedAt returns the length of the longest concealed address that s begins with, 0 if it begins with
+// none.
+func (c *call) concealedAt(s string) (n int, addr netip.Addr) {
+	if !c.heads.all[headOf(s)] || s[0] == ':' && !strings.HasPrefix(s, "::") {
+		return 0, netip.Addr{}
+	}
+	dots, colons, short := 0, 0, false
+	for i := 0; i <= len(longestAddr); i++ {
+		ends := i == len(s) || !isAddressChar(s[i])
+		// What goes on with another digit is another address. Only what has as many numbers as an address is
+		// parsed, because what fails to parse costs an allocation.
+		if v4 := dots == 3 && colons == 0; ends || s[i] == '.' || s[i] == ':' || v4 && !isDigit(s[i]) {
+			if v4 || dots%3 == 0 && (colons == 7-dots/3 || short) {
+				if a, err := netip.ParseAddr(s[:i]); err == nil && c.concealed[a.Unmap()] {
+					n, addr = i, a
+				}
+			}
+		}
+		switch {
+		case ends:
+			return n, addr
+		case s[i] == '.':
+			dots++
+		case s[i] == ':':
+			colons++
+			short = short || i > 0 && s[i-1] == ':'
+		}
+		if dots > 3 || colons > 8 {
+			break
+		}
+	}
+	return n, addr
 }
 
 // A head is the first number of an address, whose digits are read as hexadecimal, and the character
-// after it. Most runs, a=fingerprint for one, do not begin with that of a concealed address.
+// after it. Most that look like one, as in a=fingerprint, are not that of a concealed address.
 type head struct {
 	n   uint32
 	sep byte
 }
 
+// maxHead is how many digits the number of a head has at most.
+const maxHead = len("ffff")
+
+// heads are those of the concealed addresses.
+type heads struct {
+	all map[head]bool
+	// last is a sieve, by the last octet of the number; the second half is for ':'. Most separators are no
+	// head's, and most of these fail here.
+	last [2][256]bool
+}
+
+func (h *heads) add(head head) {
+	h.all[head] = true
+	h.last[isColon(head.sep)][byte(head.n)] = true
+}
+
+func (h *heads) reset() {
+	clear(h.all)
+	*h = heads{all: h.all}
+}
+
+// mayEndAt reports whether a head may stand in s, from start on, whose separator is at an offset.
+func (h *heads) mayEndAt(s string, start, sep int) bool {
+	last := &h.last[isColon(s[sep])]
+	if s[sep] == ':' && sep+1 < len(s) && s[sep+1] == ':' && last[0] {
+		return true
+	}
+	if sep == start {
+		return false
+	}
+	one := hexDigits[s[sep-1]]
+	if one == noDigit {
+		return false
+	}
+	if last[one] {
+		return true
+	}
+	return sep > start+1 && hexDigits[s[sep-2]] != noDigit && last[hexDigits[s[sep-2]]<<4|one]
+}
+
+func isColon(sep byte) int { return int(sep >> 4 & 1) }
+
 func headOf(run string) (h head) {
-	for _, b := range []byte(run[:min(len(run), len("ffff:"))]) {
-		switch {
-		case isDigit(b):
-			h.n = h.n<<4 | uint32(b-'0')
+	for _, b := range []byte(run[:min(len(run), maxHead+1)]) {
+		switch digit := hexDigits[b]; {
 		case b == '.' || b == ':':
 			h.sep = b
 			return h
-		default: // a to f, in either letter case
-			h.n = h.n<<4 | uint32(b&7+9)
+		case digit == noDigit:
+			return head{}
+		default:
+			h.n = h.n<<4 | uint32(digit)
 		}
 	}
 	return h
@@ -119,6 +199,17 @@ func headOf(run string) (h head) {
 
 func isDigit(b byte) bool { return '0' <= b && b <= '9' }
 
-func isAddressChar(b byte) bool {
-	return isDigit(b) || 'a' <= b && b <= 'f' || 'A' <= b && b <= 'F' || b == '.' || b == ':'
-}
+func isAddressChar(b byte) bool { return hexDigits[b] != noDigit || b == '.' || b == ':' }
+
+// hexDigits holds the value of each hexadecimal digit in either letter case, and noDigit for everything else.
+var hexDigits = func() (t [256]byte) {
+	for i := range t {
+		t[i] = noDigit
+	}
+	for i := range byte(16) {
+		t["0123456789abcdef"[i]], t["0123456789ABCDEF"[i]] = i, i
+	}
+	return t
+}()
+
+const noDigit = 0xff

@@ -275,6 +275,16 @@ func (s *Set) DecideSession(client netip.Addr, origin Origin) Session {
 	return session
 }
 
+// TellsHosts reports whether the first policy for an endpoint tells the address of any host candidate at all.
+func (s *Set) TellsHosts(client netip.Addr, origin Origin) bool {
+	i := s.signals.find(client, origin)
+	if i == none {
+		return false
+	}
+	r := &s.policies[i-1].candidates[0] // host
+	return r.match.Action.Tells() || r.otherAddress.Action.Tells() || r.otherTransport.Action.Tells()
+}
+
 // DecideAsker returns what the first policy for an asker lets it look up.
 func (s *Set) DecideAsker(asker netip.Addr, onLink bool) Asker {
 	i := s.asks.find(asker)

@@ -28,8 +28,6 @@ type Candidate struct {
 	// before the name to the end of the value: what is left without either is still a candidate. The
 	// keyid inside Ciphertext is not meant.
 	AddrType, KeyID Span
-
-	plain bool // it is canonical but for its hosts
 }
 
 // A Host is a connection-address: an address or a name.
@@ -228,7 +226,6 @@ func (p *parser) candidate(n int, text Span) (*Candidate, error) {
 		}
 		*slot = value
 	}
-	c.plain = p.isPlain(text, w)
 	return c, nil
 }
 
