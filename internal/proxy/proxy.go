@@ -5,8 +5,6 @@ package proxy
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -183,8 +181,3 @@ type refusal struct {
 
 func (e *refusal) Error() string { return e.what }
 func (e *refusal) Unwrap() error { return e.err }
-
-func refuse(status int, format string, args ...any) error {
-	err := fmt.Errorf(format, args...)
-	return &refusal{status, err.Error(), errors.Unwrap(err)}
-}
