@@ -10,7 +10,7 @@ unpack="systemd-resolved libnss-resolve libsystemd-shared libnss-mdns"
 
 command -v apt-get >/dev/null || echo "Also unpack into $e2e/debian what Debian calls: $unpack" >&2
 "$here/install.sh" chromium firefox-esr iproute2 bind9-dnsutils curl dbus avahi-daemon avahi-utils libsystemd-shared \
-	strace unbound bind9 bind9-utils
+	strace unbound bind9 bind9-utils nftables
 
 unpacked=$e2e/debian
 if [ ! -e "$unpacked" ]; then

@@ -31,6 +31,12 @@ func chromiumPath() (string, error) {
 // startChromium is a startBrowser.
 func startChromium(t *testing.T, ns namespace) browser {
 	t.Helper()
+	return startChromiumWith(t, ns)
+}
+
+// startChromiumWith takes further arguments for the browser.
+func startChromiumWith(t *testing.T, ns namespace, arguments ...string) *chromium {
+	t.Helper()
 	path, err := chromiumPath()
 	if err != nil {
 		t.Fatal(err)
@@ -39,10 +45,11 @@ func startChromium(t *testing.T, ns namespace) browser {
 	repliesIn, repliesOut := pipe(t)
 	profile := t.TempDir()
 
-	cmd := ns.command(path,
+	arguments = append([]string{
 		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync",
-		"--disable-extensions", "--no-proxy-server", "--user-data-dir="+profile, "--remote-debugging-pipe")
+		"--disable-extensions", "--no-proxy-server", "--user-data-dir=" + profile, "--remote-debugging-pipe"}, arguments...)
+	cmd := ns.command(path, arguments...)
 	// A browser that is killed leaves its temporary files, so they go where the test removes them.
 	cmd.Env = append(os.Environ(), "TMPDIR="+profile)
 	cmd.ExtraFiles = []*os.File{commandsIn, repliesOut} // descriptors 3 and 4
@@ -121,4 +128,15 @@ func (p *chromiumPage) evaluate(ctx context.Context, expression string, result a
 		return nil
 	}
 	return json.Unmarshal(evaluated.Result.Value, result)
+}
+
+// grant gives an origin permissions, as a user does who is asked for them. All others stay as they are.
+func (b *chromium) grant(t *testing.T, origin string, permissions ...string) {
+	t.Helper()
+	for _, name := range permissions {
+		params := map[string]any{"origin": origin, "permission": map[string]any{"name": name}, "setting": "granted"}
+		if err := b.call(t.Context(), "", "Browser.setPermission", params, new(struct{})); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

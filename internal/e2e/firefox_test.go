@@ -45,13 +45,31 @@ user_pref("toolkit.telemetry.enabled", false);
 // startFirefox is a startBrowser.
 func startFirefox(t *testing.T, ns namespace) browser {
 	t.Helper()
+	return startFirefoxWith(t, ns, "")
+}
+
+// startFirefoxWith takes further preferences, as lines of a profile's user.js, and origins that may use the microphone
+// and the camera, as where a user has the decision remembered.
+func startFirefoxWith(t *testing.T, ns namespace, preferences string, mayCapture ...string) *firefox {
+	t.Helper()
 	path, err := firefoxPath()
 	if err != nil {
 		t.Fatal(err)
 	}
 	profile := t.TempDir()
-	if err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(firefoxPreferences), 0o600); err != nil {
-		t.Fatal(err)
+	permissions := ""
+	for _, origin := range mayCapture {
+		permissions += fmt.Sprintf("origin\tmicrophone\t1\t%[1]s\norigin\tcamera\t1\t%[1]s\n", origin)
+	}
+	permissionsFile := filepath.Join(profile, "permissions")
+	preferences += fmt.Sprintf("user_pref(\"permissions.manager.defaultsUrl\", %q);\n", "file://"+permissionsFile)
+	for file, content := range map[string]string{
+		filepath.Join(profile, "user.js"): firefoxPreferences + preferences,
+		permissionsFile:                   permissions,
+	} {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	// The handshake of a WebSocket tells an origin, and Firefox wants to be told which are to be let in.
 	const address, origin = "127.0.0.1:9222", "http://127.0.0.1:9222"
@@ -60,7 +78,7 @@ func startFirefox(t *testing.T, ns namespace) browser {
 	cmd.Env = append(os.Environ(), "HOME="+profile, "TMPDIR="+profile, "MOZ_CRASHREPORTER_DISABLE=1")
 	ended := start(t, cmd)
 
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience) // the first start with a profile is long
 	defer cancel()
 	for {
 		conn, err := ns.dialWebSocket(ctx, address, origin)
@@ -103,8 +121,10 @@ func newFirefox(t *testing.T, ctx context.Context, conn *websocket.Conn) *firefo
 			err = websocket.Message.Receive(conn, &message)
 			return message, err
 		})}
+	// The certificates of the tests' servers are their own.
+	capabilities := map[string]any{"alwaysMatch": map[string]any{"acceptInsecureCerts": true}}
 	var session struct{}
-	if err := b.call(ctx, "", "session.new", map[string]any{"capabilities": map[string]any{}}, &session); err != nil {
+	if err := b.call(ctx, "", "session.new", map[string]any{"capabilities": capabilities}, &session); err != nil {
 		t.Fatal(err)
 	}
 	return b

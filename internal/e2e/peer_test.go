@@ -39,11 +39,16 @@ func servePage(t *testing.T, ns namespace) (port int) {
 
 // openPeerPage opens the page that the router serves at a port, once the browser makes names for host
 // candidates.
-// Chromium's network service learns of the interfaces a moment after its start. A page that gathers
-// before that never gets a name, but the next page does.
 func openPeerPage(t *testing.T, b browser, h host, port int) page {
 	t.Helper()
-	url := fmt.Sprintf("http://%s:%d", h.router, port)
+	return openGatheringPage(t, b, fmt.Sprintf("http://%s:%d", h.router, port))
+}
+
+// openGatheringPage opens a page once it can gather candidates, which its Peer.gathers tells.
+// Chromium's network service learns of the interfaces a moment after its start. A page that gathers
+// before that never gets a name, but the next page does.
+func openGatheringPage(t *testing.T, b browser, url string) page {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	for limit := time.Second; ; limit *= 2 { // on a busy machine a page takes longer
