@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,17 +73,9 @@ func newSiteNetwork(t *testing.T) *siteNetwork {
 func (n *siteNetwork) checkForwards(t *testing.T, want bool) {
 	t.Helper()
 	between := network{a: n.a, b: n.b}
-	for _, to := range []struct {
-		family  string
-		address fmt.Stringer
-	}{{"IPv4", n.b.v4}, {"IPv6", n.b.v6}} {
-		address := n.b.v4
-		if to.family == "IPv6" {
-			address = n.b.v6
-		}
-		err := between.forwards(t.Context(), address)
-		if (err == nil) != want {
-			t.Fatalf("TCP from A to B over %s: %v, want it to pass: %t", to.family, err, want)
+	for _, address := range []netip.Addr{n.b.v4, n.b.v6} {
+		if err := between.forwards(t.Context(), address); (err == nil) != want {
+			t.Fatalf("TCP from A to %s: %v, want it to pass: %t", address, err, want)
 		}
 	}
 }
