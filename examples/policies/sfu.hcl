@@ -1,10 +1,11 @@
 # A media server (SFU) of one's own, inside. It resolves no names, so the gateway gives it addresses;
-# the web site in between, which introduces browsers and server, gets none of either.
+# the web site in between, which introduces browsers and server, gets none of either. docs/sfu.md has the
+# signaling blocks that pass everything through the gateway. A web site of one's own can call the API:
 #
 #   browser --> POST /v1/encrypt --> web site --> POST /v1/decrypt --> media server
 #
-# Whoever calls the gateway says for whom with client=: for what browsers send the browser's address,
-# for what goes to the server the server's.
+# Whoever does says for whom with client=: for what browsers send the browser's address, for what goes to
+# the server the server's.
 
 locals {
   servers  = ["10.40.0.10/32", "2001:db8:40::10/128"] # each address that a media server signals from

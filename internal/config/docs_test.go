@@ -12,7 +12,7 @@ import (
 
 // Every block in the documentation is a configuration.
 func TestDocumentation(t *testing.T) {
-	for _, name := range []string{"config.md", "dns.md", "api.md", "proxy.md"} {
+	for _, name := range []string{"config.md", "dns.md", "api.md", "proxy.md", "sfu.md"} {
 		page, err := os.ReadFile("../../docs/" + name)
 		if err != nil {
 			t.Fatal(err)

@@ -30,7 +30,13 @@ const (
 // docsBlock returns the block of docs/dns.md whose first line is a comment with that text.
 func docsBlock(t *testing.T, title string) string {
 	t.Helper()
-	page, err := os.ReadFile("../../docs/dns.md")
+	return docsBlockOf(t, "dns.md", title)
+}
+
+// docsBlockOf does the same for another page.
+func docsBlockOf(t *testing.T, name, title string) string {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +47,7 @@ func docsBlock(t *testing.T, title string) string {
 			return block + "\n"
 		}
 	}
-	t.Fatalf("docs/dns.md has no block %q", title)
+	t.Fatalf("docs/%s has no block %q", name, title)
 	return ""
 }
 

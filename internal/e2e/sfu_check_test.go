@@ -88,13 +88,15 @@ func (s *sfu) waitForRestart(t *testing.T, ufrag string) {
 		for _, c := range now {
 			for _, candidate := range c.ICE.Remote {
 				fields := strings.Fields(candidate)
-				if strings.Contains(candidate, " ufrag "+ufrag+" ") && strings.HasSuffix(c.ICE.Selected, " "+fields[4]+":"+fields[5]+" [host,udp]") {
+				if strings.Contains(candidate, " ufrag "+ufrag+" ") &&
+					strings.HasSuffix(c.ICE.Selected, " "+fields[4]+":"+fields[5]+" [host,udp]") {
 					return
 				}
 			}
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("after an ICE restart Janus uses no candidate of %q: %+v; the application was told:\n%s", ufrag, now, s.application.takeLog())
+			t.Fatalf("after an ICE restart Janus uses no candidate of %q: %+v; the application was told:\n%s",
+				ufrag, now, s.application.takeLog())
 		}
 	}
 }

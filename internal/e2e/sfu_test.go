@@ -64,8 +64,8 @@ func TestSFU(t *testing.T) {
 	s.application.serve(t, ":8443", upstreams{"http://10.77.2.2:8188", "http://10.77.2.2:7080"})
 	n.a.etc(t, "hosts", "10.77.1.1 rooms.example.com\n10.77.0.9 direct.example.com\n")
 	n.one.etc(t, "hosts", "10.77.0.9 rooms.example.com\n")
-	chromium := startChromiumWith(t, n.a.namespace, append(chromiumFakeMedia, chromiumSound,
-		"--ignore-certificate-errors-spki-list="+certificate.spki)...)
+	chromium := startChromiumWith(t, n.a.namespace, "--use-fake-device-for-media-stream", chromiumSound,
+		"--ignore-certificate-errors-spki-list="+certificate.spki)
 	firefox := startFirefoxWith(t, n.a.namespace, firefoxSound)
 
 	t.Run("without candgw", func(t *testing.T) { s.testWithout(t, chromium) })

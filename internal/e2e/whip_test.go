@@ -56,7 +56,8 @@ func startWHIP(t *testing.T, j *janus) {
 	start(t, cmd)
 	address := net.JoinHostPort(j.v4.String(), "7080")
 	j.waitForTCP(t, address)
-	response, err := j.http.Post("http://"+address+"/whip/create", "application/json", strings.NewReader(`{"id": "stage", "room": 1234}`))
+	endpoint := strings.NewReader(`{"id": "stage", "room": 1234}`)
+	response, err := j.http.Post("http://"+address+"/whip/create", "application/json", endpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
