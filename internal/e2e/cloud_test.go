@@ -52,11 +52,7 @@ func (c *cloud) serve(t *testing.T, address string, to upstreams) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	roots := x509.NewCertPool()
-	roots.AddCert(pair.Leaf)
-	client := &http.Client{Transport: &http.Transport{
-		DialContext: c.dial, TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "media.example.com"},
-	}}
+	client := c.toMediaServer(pair.Leaf)
 	whip, err := url.Parse(to.whip)
 	if err != nil {
 		t.Fatal(err)
@@ -91,6 +87,15 @@ func (c *cloud) serve(t *testing.T, address string, to upstreams) {
 		_ = server.Serve(tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{pair}}))
 	}()
 	t.Cleanup(func() { server.Close() })
+}
+
+// toMediaServer returns a client that takes a certificate for that of the media server.
+func (c *cloud) toMediaServer(certificate *x509.Certificate) *http.Client {
+	roots := x509.NewCertPool()
+	roots.AddCert(certificate)
+	return &http.Client{Transport: &http.Transport{
+		DialContext: c.dial, TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "media.example.com"},
+	}}
 }
 
 // relay passes the messages of a browser on to Janus, and those of Janus to the browser, as they are.

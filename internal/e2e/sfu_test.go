@@ -74,7 +74,8 @@ func TestSFU(t *testing.T) {
 	t.Run("Chromium, names", func(t *testing.T) { s.testEcho(t, chromium, "drawing") })
 	t.Run("Firefox, names", func(t *testing.T) { s.testEcho(t, firefox, "drawing") })
 	t.Run("WHIP, names", func(t *testing.T) { s.testPublish(t, chromium, "drawing", firefox) })
-	chromium.grant(t, strings.TrimSuffix(roomsPage, "/"), "audioCapture", "videoCapture")
+	t.Run("application that asks Janus", func(t *testing.T) { s.testCurious(t, chromium) })
+	chromium.grant(t, strings.TrimSuffix(roomsPage, "/"), "microphone", "camera")
 	t.Run("Chromium, raw addresses", func(t *testing.T) { s.testEcho(t, chromium, "camera") })
 	t.Run("WHIP, raw addresses", func(t *testing.T) { s.testPublish(t, chromium, "camera", chromium) })
 }
@@ -146,7 +147,7 @@ func (s *sfu) testWithout(t *testing.T, b *chromium) {
 		t.Errorf("the application is told %q, want names", found)
 	}
 
-	b.grant(t, strings.TrimSuffix(directPage, "/"), "audioCapture", "videoCapture")
+	b.grant(t, strings.TrimSuffix(directPage, "/"), "microphone", "camera")
 	raw := s.open(t, b, directPage)
 	raw.call(t, nil, "echo", "camera")
 	if !connects(t, raw, patience/2) {
