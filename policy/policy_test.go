@@ -109,7 +109,7 @@ func TestDocumentation(t *testing.T) {
 		}
 		for i, rest := range strings.Split(string(text), "```hcl\n")[1:] {
 			block, _, _ := strings.Cut(rest, "```")
-			if strings.HasPrefix(block, "case ") { // which is run by internal/policytest
+			if strings.HasPrefix(block, "case ") || strings.HasPrefix(block, "signaling ") { // run by internal/policytest and internal/config
 				continue
 			}
 			if _, err := new(policy.Loader).Load(policy.Source{Name: fmt.Sprintf("%s, block %d", page, i+1), Text: []byte(block)}); err != nil {

@@ -49,7 +49,7 @@ var chromiumSettings = []setting{
 		case "default_public_interface_only", "disable_non_proxied_udp":
 			return Fail, noHosts, "Set it to default, or leave it out."
 		case "default_public_and_private_interfaces":
-			return Warn, "the browser offers the address of its default route alone", "Set it to default if hosts have several networks."
+			return Warn, shown, "Set it to default, or leave it out."
 		}
 		return OK, "", ""
 	}},

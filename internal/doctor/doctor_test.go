@@ -206,7 +206,7 @@ func TestBrowsers(t *testing.T) {
 		{"nothing that matters", chrome, `{"HomepageLocation": "https://corp.example"}`, "ok, a.json keeps nothing from working"},
 		{"default handling", chrome, `{"WebRtcIPHandling": "default"}`, "ok, a.json keeps nothing"},
 		{"no host candidates", chrome, `{"WebRtcIPHandling": "disable_non_proxied_udp"}`, "fail, WebRtcIPHandling: the browser offers no host candidates"},
-		{"one address", chrome, `{"WebRtcIPHandling": "default_public_and_private_interfaces"}`, "warn, default route alone"},
+		{"raw addresses of every page", chrome, `{"WebRtcIPHandling": "default_public_and_private_interfaces"}`, "warn, pages see private addresses"},
 		{"raw addresses", chrome, `{"WebRtcLocalIpsAllowedUrls": ["https://meet.example"]}`, "warn, WebRtcLocalIpsAllowedUrls: pages see private addresses"},
 		{"raw addresses for nobody", chrome, `{"WebRtcLocalIpsAllowedUrls": []}`, "ok, keeps nothing"},
 		{"ports", chrome, `{"WebRtcUdpPortRange": "10000-11999"}`, "warn, from these ports alone"},
