@@ -27,8 +27,13 @@ import (
 // hostileTime is how long one host sends packets as fast as it can.
 const hostileTime = time.Minute
 
+// mayLose is how many of the good queries, each asked once, may be lost on a machine that does other things as well:
+// one in so many. Packets for the group wait in one queue with those of the flood, and askers ask again: RFC 6762,
+// section 5.2.
+const mayLose = 1000
+
 // TestHostile has one host send random, truncated and looping packets as fast as it can, while another
-// socket asks for names. Every one of its queries is answered, each asked once.
+// socket asks for names. Its queries are answered all the same.
 func TestHostile(t *testing.T) {
 	require(t)
 	n := newNetwork(t)
@@ -52,12 +57,12 @@ func TestHostile(t *testing.T) {
 			sent := flood.stop(t)
 
 			after := g.metric(t, "process_resident_memory_bytes")
-			if len(asked.took) != asked.sent || asked.sent == 0 {
+			if lost := asked.sent - len(asked.took); asked.sent == 0 || lost > asked.sent/mayLose {
 				t.Fatalf("%d of %d queries were not answered, with %.0f bad packets a second", asked.sent-len(asked.took), asked.sent, float64(sent)/hostileTime.Seconds())
 			}
 			slices.Sort(asked.took)
-			t.Logf("%.0f bad packets a second; %d queries answered, median %v, 99 %% within %v; memory %.1f MiB, then %.1f MiB",
-				float64(sent)/hostileTime.Seconds(), asked.sent, asked.took[len(asked.took)/2], asked.took[len(asked.took)*99/100],
+			t.Logf("%.0f bad packets a second; %d of %d queries answered, median %v, 99 %% within %v; memory %.1f MiB, then %.1f MiB",
+				float64(sent)/hostileTime.Seconds(), len(asked.took), asked.sent, asked.took[len(asked.took)/2], asked.took[len(asked.took)*99/100],
 				before/(1<<20), after/(1<<20))
 			if sent < 100_000 {
 				t.Errorf("%d bad packets in %v: that is no flood", sent, hostileTime)
