@@ -126,7 +126,13 @@ func (n *Node) checkDNS(ctx context.Context, r *report) {
 		r.add("DNS", Skip, "its address is known only to the 'serve' that runs", "")
 		return
 	}
-	n.askDNS(ctx, r, "DNS", server, "'candgw serve' does not run, or listens elsewhere: give the doctor its --config.")
+	n.askDNS(ctx, r, "DNS", server, "'candgw serve' does not run, or listens elsewhere: give the doctor its --config or flags.")
+}
+
+// refusesItself reports whether the policies of this node refuse a lookup that it makes itself, of an address.
+func (n *Node) refusesItself(server netip.AddrPort, addr netip.Addr) bool {
+	asker := server.Addr() // which a host has when it asks itself
+	return n.Policy != nil && !n.Policy.DecideLookup(policy.Lookup{Asker: asker, Addr: addr}).Allow
 }
 
 // askDNS asks a server for a name made here, of an address of this host. silent says what to do if nobody answers.
@@ -146,6 +152,8 @@ func (n *Node) askDNS(ctx context.Context, r *report, check string, server netip
 		r.add(check, Fail, "it does not answer", silent)
 	case reply.Rcode == dns.RcodeNameError:
 		r.add(check, Fail, "it does not open a name made here", "It has another key ring, or an older one: nodes share one ring by sharing its folder, or by 'candgw keys export' and 'import'.")
+	case reply.Rcode == dns.RcodeRefused && server != n.Peer && n.refusesItself(server, addr):
+		r.add(check, Skip, "it answers; as the policies refuse lookups of this host itself, no more can be seen", "")
 	case reply.Rcode == dns.RcodeRefused:
 		r.add(check, Fail, "it refuses to answer this host", "Its policies do not let this host look up this address, or its zones are others: run 'candgw policy explain --lookup … --from …' there.")
 	case reply.Rcode != dns.RcodeSuccess:

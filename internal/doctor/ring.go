@@ -7,6 +7,7 @@ import (
 
 	"github.com/candgw/candgw/cipher"
 	"github.com/candgw/candgw/keyring"
+	"github.com/candgw/candgw/policy"
 )
 
 const (
@@ -72,12 +73,22 @@ func (n *Node) checkKey(r *report, e *keyring.Entry, now time.Time) {
 func (n *Node) checkPolicy(r *report) {
 	const check = "policies"
 	if n.PolicyError != nil {
-		r.add(check, Fail, n.PolicyError.Error(), "Until they load, a node that starts cannot serve, and one that runs keeps those that it has.")
+		const do = "Until they load, a node that starts cannot serve, and one that runs keeps those that it has. 'candgw policy check' shows the mistakes."
+		var invalid *policy.Invalid
+		if !errors.As(n.PolicyError, &invalid) {
+			r.add(check, Fail, n.PolicyError.Error(), do)
+			return
+		}
+		for _, p := range invalid.Problems {
+			if p.Severity == "error" {
+				r.add(check, Fail, "invalid policy: "+p.Place()+": "+p.Summary, do)
+			}
+		}
 		return
 	}
 	r.ok(check, fmt.Sprintf("%d in use", n.Policy.Len()))
 	for _, w := range n.Policy.Warnings() {
-		r.add(check, Warn, w.Place()+": "+w.Text, "")
+		r.add(check, Warn, w.Place()+": "+w.Summary, "Run 'candgw policy check', which shows it.")
 	}
 	if n.Ring == nil {
 		return
