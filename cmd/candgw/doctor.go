@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -20,13 +21,16 @@ import (
 // doctor examines this node, and fails if something keeps calls from going direct.
 func (a *app) doctor(args []string) error {
 	fs := a.flags("doctor")
-	policies := a.policyFlags(fs)
+	merge := a.serveFlags(fs)
 	peer, asJSON := fs.String("peer", "", ""), fs.Bool("json", false, "")
 	if _, err := a.arguments(fs, args); err != nil {
 		return err
 	}
 	n := doctor.Node{Config: cmp.Or(a.config, config.Defaults()), Root: "/", Now: time.Now}
-	var err error
+	err := merge(n.Config)
+	if err != nil {
+		return err
+	}
 	if n.Peer, err = peerFlag(*peer, n.Config.DNS.Listen); err != nil {
 		return err
 	}
@@ -37,15 +41,14 @@ func (a *app) doctor(args []string) error {
 			return err
 		}
 	}
+	policies := policyFlags{path: n.Config.PolicyDir, allowEnv: n.Config.AllowEnv}
 	current, _, err := policies.open()
 	if err != nil {
 		n.PolicyError = err
 	} else {
 		n.Policy = current()
 	}
-	if t := n.Config.DNS.TLS; t != nil {
-		n.Certificates = append(n.Certificates, t.CertificateFile)
-	}
+	n.Certificates = certificateFiles(n.Config)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	findings := doctor.Examine(ctx, &n)
@@ -67,6 +70,23 @@ func (a *app) doctor(args []string) error {
 		}
 	}
 	return nil
+}
+
+// certificateFiles returns the files of the certificates that a configuration has shown, each once.
+func certificateFiles(c *config.Config) (out []string) {
+	if t := c.DNS.TLS; t != nil {
+		out = append(out, t.CertificateFile)
+	}
+	if t := c.API.TLS; t != nil {
+		out = append(out, t.CertificateFile)
+	}
+	for _, s := range c.Signaling {
+		if s.TLS != nil {
+			out = append(out, s.TLS.CertificateFile)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // peerFlag reads an address and perhaps a port; without one it is that at which this node answers DNS.

@@ -49,7 +49,7 @@ Usage:
     candgw policy fmt [--check] [--diff] PATH...
     candgw policy test PATH... [-v]
     candgw config check FILE...
-    candgw doctor [--policy PATH] [--peer ADDR[:PORT]] [--json]
+    candgw doctor [--peer ADDR[:PORT]] [--json] [FLAG OF SERVE...]
     candgw version
 
 Every command takes --config FILE, which says all that the flags of serve say and

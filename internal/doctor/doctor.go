@@ -66,6 +66,7 @@ func Examine(ctx context.Context, n *Node) []Finding {
 	n.checkPolicy(&r)
 	n.checkClock(&r)
 	n.checkCertificates(&r)
+	n.checkAPI(ctx, &r)
 	n.checkPort(&r)
 	n.checkDNS(ctx, &r)
 	n.checkLinks(ctx, &r)

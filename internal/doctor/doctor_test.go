@@ -235,6 +235,6 @@ func TestBrowsers(t *testing.T) {
 // Without the ring, and with nobody who answers, every check that can be made is made.
 func TestExamineNothing(t *testing.T) {
 	n := &Node{Config: config.Defaults(), RingError: keyring.ErrNoRing, PolicyError: errors.New("no policy"), Root: t.TempDir(), Now: time.Now}
-	n.Config.MDNS = config.MDNS{}
+	n.Config.MDNS, n.Config.API.Listen = config.MDNS{}, "127.0.0.1:0"
 	check(t, Examine(t.Context(), n), "fail, key ring", "fail, policies", "warn, Multicast DNS is switched off")
 }
