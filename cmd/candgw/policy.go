@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"flag"
+	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/candgw/candgw/examples/policies"
@@ -64,7 +66,9 @@ func (p *policyFlags) open() (current func() *policy.Set, files *policy.Files, e
 		set, err := p.loader().Load(policy.Source{Name: builtIn, Text: policies.Default})
 		return func() *policy.Set { return set }, nil, err
 	}
-	if files, err = p.loader().Open(p.path); err != nil {
+	if files, err = p.loader().Open(p.path); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("the policies: %w", err)
+	} else if err != nil {
 		return nil, nil, err
 	}
 	return files.Set, files, nil

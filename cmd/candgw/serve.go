@@ -209,7 +209,7 @@ func (s *server) open() error {
 		}
 	}
 	if s.dns, err = resolver.ListenDNS(s.resolver, c.DNS.Listen); err != nil {
-		return fmt.Errorf("--dns: %w", err)
+		return cannotListen("--dns", err)
 	}
 	if err := s.openTLS(c.DNS.TLS); err != nil {
 		return err
@@ -331,7 +331,7 @@ Try it, in another terminal. Encrypt the one candidate of a sample offer:
     'm=application 9 UDP/DTLS/SCTP webrtc-datachannel' 'c=IN IP4 0.0.0.0' \
     a=ice-ufrag:abcd a=ice-pwd:sample-password-of-a-session \
     'a=candidate:1 1 udp 2122129151 10.77.1.2 41749 typ host' |
-  curl -s%s --data-binary @- -H 'Content-Type: application/sdp' %s/v1/encrypt |
+  curl -sS%s --data-binary @- -H 'Content-Type: application/sdp' %s/v1/encrypt |
   tee offer.sdp
 
 and ask what the name in it stands for:

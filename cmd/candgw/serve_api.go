@@ -62,7 +62,7 @@ func (s *server) openAPI(c config.API) error {
 	}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.api.handler.Load()).ServeHTTP(w, r) })
 	if s.api.web, err = listenWeb(c.Listen, handler, config); err != nil {
-		return fmt.Errorf("--api: %w", err)
+		return cannotListen("--api", err)
 	}
 	s.useAPI(c, access)
 	if !c.OnLoopback() && c.TLS == nil {
@@ -140,11 +140,11 @@ func readToken(file string) (string, error) {
 	}
 	raw, err := keyring.ReadSecret(file)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("the token of the API: %w", err)
 	}
 	token := strings.TrimSpace(string(raw))
 	if len(token) < 16 {
-		return "", fmt.Errorf("%s: the token has %d characters, want at least 16", file, len(token))
+		return "", fmt.Errorf("%s: the token has %d characters, want at least 16: 'openssl rand -hex 32' makes one", file, len(token))
 	}
 	return token, nil
 }

@@ -34,7 +34,7 @@ func (s *server) openTLS(c *config.TLS) error {
 	}
 	s.useCertificate(certificate)
 	if err := s.dns.ListenTLS(c.Listen, s.certificate.Load); err != nil {
-		return fmt.Errorf("DNS over TLS: %w", err)
+		return cannotListen(dnsOverTLS, err)
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func (s *server) openSignaling(blocks []config.Signaling) error {
 			s.showCertificate(of, &p.certificate, certificates[b.Name])
 		}
 		if p.server, err = proxy.Listen(c, b.Listen, show, b.ProxyProtocol); err != nil {
-			return fmt.Errorf("%s: %w", of, err)
+			return cannotListen(of, err)
 		}
 		s.log.Info(of+" listens", "on", fmt.Sprintf("%s://%s", scheme, p.server.Addr()), "upstream", b.Upstream)
 		s.signaling = append(s.signaling, p)
