@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/candgw/candgw/gateway"
-	"github.com/candgw/candgw/internal/sdp"
 )
 
 // whose are the headers in which others may have written the address of the client.
@@ -253,19 +252,6 @@ func (p *Proxy) message(ctx context.Context, f *flow, h http.Header, in readable
 		return asItIs, nil
 	}
 	return &passing{data: bytes.NewReader(next), length: int64(len(next)), read: true, changed: true}, nil
-}
-
-var errHidden = errors.New("a candidate in what cannot be rewritten: send it in JSON, application/sdp or text")
-
-// hides returns an error for a form or XML with a candidate in it.
-func hides(s string) error {
-	if sdp.HidesCandidate(s) {
-		return errHidden
-	}
-	if plain, err := url.QueryUnescape(s); err == nil && sdp.HidesCandidate(plain) {
-		return errHidden
-	}
-	return nil
 }
 
 // rewriteLines rewrites each line of a body.
