@@ -95,14 +95,19 @@ func readBody(r io.Reader, length int64) ([]byte, error) {
 
 var errEncoding = errors.New("a Content-Encoding other than gzip and deflate")
 
-// decoded undoes the Content-Encoding of a body.
-func decoded(h http.Header, body []byte) ([]byte, error) {
-	var names []string
-	for _, name := range strings.Split(strings.Join(h.Values("Content-Encoding"), ","), ",") {
-		if name = strings.ToLower(strings.TrimSpace(name)); name != "" && name != "identity" {
+// encodings returns the Content-Encodings of a body, in lower case.
+func encodings(h http.Header) (names []string) {
+	for _, name := range tokens(h, "Content-Encoding") {
+		if name = strings.ToLower(name); name != "identity" {
 			names = append(names, name)
 		}
 	}
+	return names
+}
+
+// decoded undoes the Content-Encoding of a body.
+func decoded(h http.Header, body []byte) ([]byte, error) {
+	names := encodings(h)
 	if len(names) == 0 {
 		return body, nil
 	}

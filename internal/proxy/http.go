@@ -186,17 +186,14 @@ func (p *Proxy) message(ctx context.Context, f *flow, h http.Header, in readable
 	if err != nil {
 		return &passing{}, f.refuse(&refusal{http.StatusUnsupportedMediaType, err.Error() + " cannot be looked into", err})
 	}
-	encoded := h.Get("Content-Encoding") != ""
+	encoded := len(encodings(h)) > 0
 	switch {
-	case k == through || k == form && !f.encrypt || k == events && f.to == ToUpstream:
-		if !f.encrypt {
-			return &passing{data: in, length: in.length}, nil
-		}
-		return &passing{data: f.looksThrough(in, h, x), length: in.length}, nil
-	case k == events && encoded && !f.encrypt:
+	case !f.encrypt && (k == through || k == form || k == events && (encoded || f.to == ToUpstream)):
 		return &passing{data: in, length: in.length}, nil // its names stay names
-	case k == events && encoded:
-		return &passing{}, f.refuse(&refusal{http.StatusUnsupportedMediaType, "events with a Content-Encoding cannot be looked into", errEncoding})
+	case encoded && (k == through || k == events):
+		return &passing{}, f.refuse(&refusal{http.StatusUnsupportedMediaType, "a Content-Encoding of what streams cannot be looked into", errEncoding})
+	case k == through || k == events && f.to == ToUpstream:
+		return &passing{data: f.looksThrough(in, x), length: in.length}, nil
 	case k == events:
 		return &passing{data: f.eventStream(ctx, in, x), length: -1, changed: true}, nil
 	}

@@ -84,6 +84,8 @@ func TestRequests(t *testing.T) {
 		{"a candidate in parts", "multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=sdp\r\n\r\n" + fullOffer + "\r\n--b--", nil, 415, false, "a candidate in"},
 		{"a candidate far into other bodies", "application/octet-stream", long + long + raw + long, nil, 415, false, "a candidate in"},
 		{"one in a form with a broken escape", "application/x-www-form-urlencoded", "a=%zz&d=" + url.QueryEscape(trickled(raw)), nil, 415, false, "a candidate in"},
+		{"one in other bodies, compressed", "application/octet-stream", gzipped(raw), []string{"Content-Encoding", "gzip"}, 415, false, "Content-Encoding"},
+		{"other bodies that say they are not encoded", "application/octet-stream", "x", []string{"Content-Encoding", "identity"}, 200, false, ""},
 		{"one dropped candidate", "application/json", trickled("candidate:1 1 udp 1 127.0.0.1 1 typ host ufrag abcd"), nil, 204, false, ""},
 		{"one candidate of no session", "application/json", trickled("candidate:1 1 udp 1 " + address + " 1 typ host ufrag none"), nil, 422, false, "no session"},
 	} {

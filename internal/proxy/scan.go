@@ -95,7 +95,7 @@ func indexMarker(text []byte) int {
 }
 
 // looksThrough passes on a body of a type that cannot be rewritten.
-func (f *flow) looksThrough(in io.Reader, h http.Header, x *exchange) io.Reader {
+func (f *flow) looksThrough(in io.Reader, x *exchange) io.Reader {
 	return &scanner{in: in, found: func() error {
 		why := &refusal{http.StatusUnsupportedMediaType, errHidden.Error(), errHidden}
 		if f.to == ToClient {
