@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"errors"
+	"io"
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -46,4 +48,53 @@ func unescaped(s string) string {
 		b = append(b, s[i])
 	}
 	return string(b)
+}
+
+// hidesInHeader does so for the values of headers or trailers.
+func hidesInHeader(h http.Header) error {
+	for _, values := range h {
+		for _, v := range values {
+			if err := hides(v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// refuseHead returns why a message is not passed on for what is in its headers or trailers, or, with a request, in
+// its URL; nil if nothing is wrong.
+func (f *flow) refuseHead(uri string, h http.Header) *refusal {
+	err := hides(uri)
+	if err == nil {
+		err = hidesInHeader(h)
+	}
+	if err == nil {
+		return nil
+	}
+	why := &refusal{http.StatusBadRequest, "a candidate in the URL, a header or a trailer, where it cannot be rewritten: send it in a body", err}
+	if f.to == ToClient {
+		why.status = http.StatusBadGateway
+	}
+	f.refuse(why)
+	return why
+}
+
+// A trailed is a body that fails at its end if its trailers are not to be passed on.
+type trailed struct {
+	io.Reader
+	flow    *flow
+	trailer func() http.Header
+	x       *exchange
+}
+
+func (t *trailed) Read(to []byte) (int, error) {
+	n, err := t.Reader.Read(to)
+	if err == io.EOF {
+		if why := t.flow.refuseHead("", t.trailer()); why != nil {
+			t.x.hidden.Store(why)
+			err = why
+		}
+	}
+	return n, err
 }

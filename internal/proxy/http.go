@@ -74,6 +74,9 @@ func (p *Proxy) rewriteRequest(w http.ResponseWriter, r *http.Request, x *exchan
 			out.ContentLength = -1
 		}
 	}
+	if f.encrypt && len(r.Trailer) > 0 {
+		body.data = &trailed{body.data, f, func() http.Header { return r.Trailer }, x}
+	}
 	out.Body = io.NopCloser(body.data)
 	return out, true
 }
@@ -107,11 +110,16 @@ func (p *Proxy) incoming(r *http.Response) error {
 	if len(r.Trailer) > 0 {
 		r.Header.Del("Content-Length") // over HTTP/1.1 trailers follow chunks alone
 	}
-	if !x.inspect || r.StatusCode == http.StatusSwitchingProtocols || !hasBody(r) {
+	if !x.inspect || r.StatusCode == http.StatusSwitchingProtocols {
 		return nil
 	}
 	f := p.flow(r.Request.Context(), x, ToClient)
-	if f.unread() {
+	if f.encrypt {
+		if why := f.refuseHead("", r.Header); why != nil {
+			return why
+		}
+	}
+	if !hasBody(r) || f.unread() {
 		return nil
 	}
 	body, err := p.message(r.Request.Context(), f, r.Header, readable{r.Body, r.ContentLength, nil}, x)
@@ -130,6 +138,9 @@ func (p *Proxy) incoming(r *http.Response) error {
 		r.Header.Del("Content-Encoding")
 		dropDigests(r.Header)
 		dropDigests(r.Trailer)
+	}
+	if f.encrypt {
+		body.data = &trailed{body.data, f, func() http.Header { return r.Trailer }, x}
 	}
 	if r.Body = (bodyCloser{body.data, r.Body}); body.changed {
 		r.ContentLength = body.length

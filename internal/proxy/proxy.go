@@ -130,6 +130,12 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusMethodNotAllowed, "this proxy stands for one site and opens no tunnels")
 		return
 	}
+	if x.inspect && !p.config.UpstreamIsEndpoint {
+		if why := p.flow(r.Context(), x, ToUpstream).refuseHead(r.RequestURI, r.Header); why != nil {
+			p.refused(w, why)
+			return
+		}
+	}
 	if isUpgradeToWebSocket(r) {
 		p.serveWebSocket(w, r, x)
 		return
