@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -111,5 +112,19 @@ func TestCandidatesInHeadsOfTheUpstream(t *testing.T) {
 		if (resp.StatusCode != 502 && err == nil) || strings.Contains(fmt.Sprint(resp.Header, resp.Trailer), address) {
 			t.Errorf("%s: got %d %v %v, %v", in, resp.StatusCode, resp.Header, resp.Trailer, err)
 		}
+	}
+}
+
+// TestCandidateInCloseReason has a WebSocket close without one.
+func TestCandidateInCloseReason(t *testing.T) {
+	ended := make(chan error, 1)
+	s := new(setup).start(t, sockets(t, nil, func(c *websocket.Conn) {
+		_, _, err := c.Read(context.Background())
+		ended <- err
+	}))
+	s.dial(t, "/", nil).Close(3000, raw)
+	var e websocket.CloseError
+	if err := <-ended; !errors.As(err, &e) || e.Code != 3000 || e.Reason != "" {
+		t.Errorf("the site got %v", err)
 	}
 }

@@ -88,7 +88,11 @@ func (p *pump) read(ctx context.Context) ending {
 	for {
 		kind, r, err := p.from.Reader(context.Background()) // which ends when the connection is closed
 		if err != nil {
-			return endingOf(err)
+			end := endingOf(err)
+			if p.inspect && p.flow.encrypt && hides(end.reason) != nil {
+				end.reason = ""
+			}
+			return end
 		}
 		p.conversation.activity.note()
 		if !p.inspect || p.flow.unread() {
