@@ -128,3 +128,23 @@ func TestCandidateInCloseReason(t *testing.T) {
 		t.Errorf("the site got %v", err)
 	}
 }
+
+// TestCandidatesBesideData has an event that holds one elsewhere than in its data not pass.
+func TestCandidatesBesideData(t *testing.T) {
+	for _, event := range []string{": " + raw, "event: " + raw + "\ndata: 1", "id: " + raw + "\ndata: " + trickled("")} {
+		u := &site{answer: func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			io.WriteString(w, "data: 1\n\n"+event+"\n\n")
+		}}
+		s := (&setup{config: proxy.Config{UpstreamIsEndpoint: true}}).start(t, upstreamOf(t, u))
+		resp, err := s.client.Get(s.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err == nil || strings.Contains(string(got), address) {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
+}

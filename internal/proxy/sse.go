@@ -110,6 +110,9 @@ func (e *eventReader) rewrite(event []byte) ([]byte, error) {
 		text := bytes.TrimRight(line, "\r\n")
 		name, value, _ := bytes.Cut(text, []byte(":"))
 		if string(bytes.TrimPrefix(name, []byte("\ufeff"))) != "data" {
+			if e.flow.encrypt && hides(string(text)) != nil {
+				return nil, e.flow.refuse(&refusal{http.StatusBadGateway, "a candidate in an event, and not in its data", errHidden})
+			}
 			others = append(others, line)
 			continue
 		}
