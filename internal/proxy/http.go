@@ -9,6 +9,7 @@ import (
 	"net/http/httptrace"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -122,7 +123,13 @@ func (p *Proxy) incoming(r *http.Response) error {
 	if !hasBody(r) || f.unread() {
 		return nil
 	}
-	body, err := p.message(r.Request.Context(), f, r.Header, readable{r.Body, r.ContentLength, nil}, x)
+	var late *time.Timer
+	body, err := p.message(r.Request.Context(), f, r.Header, readable{r.Body, r.ContentLength, func() {
+		late = time.AfterFunc(bodyPatience, func() { r.Body.Close() }) // which ends a read
+	}}, x)
+	if late != nil && !late.Stop() && err != nil {
+		err = os.ErrDeadlineExceeded
+	}
 	var why *refusal
 	switch {
 	case errors.Is(err, errLeftOut):
@@ -175,7 +182,7 @@ func (p *Proxy) toOwnOrigin(h http.Header, x *exchange) {
 	}
 }
 
-// A readable is a body that came in. begin is called before it is read whole, unless it is nil.
+// A readable is a body that came in. begin is called before it is read whole.
 type readable struct {
 	io.Reader
 	length int64 // -1 if it is not known
@@ -213,9 +220,7 @@ func (p *Proxy) message(ctx context.Context, f *flow, h http.Header, in readable
 		return &passing{}, &refusal{http.StatusServiceUnavailable, "too many bodies at once: try again", nil}
 	}
 	defer release()
-	if in.begin != nil {
-		in.begin()
-	}
+	in.begin()
 	raw, err := readBody(in, in.length)
 	asItIs := &passing{data: io.MultiReader(bytes.NewReader(raw), in), length: in.length}
 	if err != nil && !errors.Is(err, gateway.ErrTooLarge) {

@@ -23,8 +23,6 @@ const (
 	dialTimeout = 10 * time.Second
 	// headerPatience is longer than any long poll: it only ends what hangs.
 	headerPatience = 5 * time.Minute
-	// bodyPatience is how long a body that is looked into may take to arrive.
-	bodyPatience = 30 * time.Second
 	// rewritePatience bounds what the names in one body may take, however many there are.
 	rewritePatience = 10 * time.Second
 
@@ -33,6 +31,9 @@ const (
 	// maxHeld is how many bodies are held in memory at once, each of gateway.MaxBody at most.
 	maxHeld = 512
 )
+
+// bodyPatience is how long a body that is read whole may take to arrive. Only tests change it.
+var bodyPatience = 30 * time.Second
 
 // Metrics hears of what passes. It is called by many goroutines at once.
 type Metrics interface {

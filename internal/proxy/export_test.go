@@ -1,0 +1,13 @@
+package proxy
+
+import (
+	"testing"
+	"time"
+)
+
+// ShortenBodyPatience has a test wait less for bodies that do not arrive.
+func ShortenBodyPatience(t testing.TB, d time.Duration) {
+	was := bodyPatience
+	bodyPatience = d
+	t.Cleanup(func() { bodyPatience = was })
+}
