@@ -73,9 +73,16 @@ func (d *Description) Unprotected(text string) (line int) {
 	if d.Sections[0].Fingerprint {
 		return 0
 	}
+	var protected map[string]bool
 	for i := range d.Sections[1:] {
 		s := &d.Sections[1+i]
-		if !s.rejected(text) && !s.Fingerprint && !d.bundledWithFingerprint(text, s) {
+		if s.rejected(text) || s.Fingerprint {
+			continue
+		}
+		if protected == nil {
+			protected = d.bundledWithFingerprint(text)
+		}
+		if !protected[s.mid.Of(text)] {
 			return s.Line
 		}
 	}
@@ -84,17 +91,23 @@ func (d *Description) Unprotected(text string) (line int) {
 
 func (s *Section) rejected(text string) bool { return s.Port.Of(text) == "0" && !s.BundleOnly }
 
-func (d *Description) bundledWithFingerprint(text string, s *Section) bool {
+// bundledWithFingerprint returns the identifications of the sections that are bundled with one that has a
+// fingerprint. It looks at each section and each identification once, however many there are.
+func (d *Description) bundledWithFingerprint(text string) map[string]bool {
+	own := map[string]bool{}
+	for i := range d.Sections[1:] {
+		if s := &d.Sections[1+i]; s.Fingerprint && !s.rejected(text) {
+			own[s.mid.Of(text)] = true
+		}
+	}
+	out := map[string]bool{}
 	for _, b := range d.bundles {
 		mids := strings.Fields(b.Of(text))
-		if s.mid.Empty() || !slices.Contains(mids, s.mid.Of(text)) {
-			continue
-		}
-		for _, other := range d.Sections[1:] {
-			if other.Fingerprint && !other.rejected(text) && slices.Contains(mids, other.mid.Of(text)) {
-				return true
+		if slices.ContainsFunc(mids, func(mid string) bool { return own[mid] }) {
+			for _, mid := range mids {
+				out[mid] = true
 			}
 		}
 	}
-	return false
+	return out
 }

@@ -237,3 +237,18 @@ func TestExtensions(t *testing.T) {
 		})
 	}
 }
+
+// TestManyBundled: with time in the third power of the size, as it once took, this one takes minutes.
+func TestManyBundled(t *testing.T) {
+	members, others := strings.Repeat("m=a 9 b\na=mid:x\n", 3000), strings.Repeat("m=a 9 b\na=mid:z\na=fingerprint:a 00\n", 2000)
+	text := "v=0\na=group:BUNDLE " + strings.Repeat("y ", 30000) + "x\n" + members + others
+	d := parse(t, text)
+	if got := d.Unprotected(text); got != 3 {
+		t.Errorf("line %d is not protected, want 3", got)
+	}
+	text += "m=a 9 b\na=mid:x\na=fingerprint:a 00\n"
+	d = parse(t, text)
+	if got := d.Unprotected(text); got != 0 {
+		t.Errorf("line %d is not protected, want none", got)
+	}
+}
