@@ -83,7 +83,11 @@ func separators(s string) uint64 {
 // sweepAround takes out the concealed address whose head has its separator at an offset, if there is one.
 // None begins before done, to which it adds.
 func (c *call) sweepAround(t *text, s string, start, done, sep int) int {
-	for i := max(done, sep-maxHead); i <= sep; i++ {
+	first := sep
+	for first > max(done, sep-maxHead) && hexDigits[s[first-1]] != noDigit {
+		first--
+	}
+	for i := first; i <= sep; i++ {
 		if i > start && isDigit(s[i-1]) { // in the midst of a number
 			continue
 		}
@@ -124,7 +128,12 @@ func (c *call) concealedAt(s string) (n int, addr netip.Addr) {
 			dots++
 		case s[i] == ':':
 			colons++
-			short = short || i > 0 && s[i-1] == ':'
+			if i > 0 && s[i-1] == ':' {
+				if short { // nothing that begins like this is an address
+					return n, addr
+				}
+				short = true
+			}
 		}
 		if dots > 3 || colons > 8 {
 			break
