@@ -19,7 +19,9 @@ type text struct {
 	start   int
 	outer   *text
 	quoted  bool
-	reached place // of the last edit that was looked for in written
+	reached place   // of the last offset that was looked for in written
+	marks   []place // of others, in order; none unless marked
+	marked  bool
 	// key is that of the member that the string is in JSON, ufrag the usernameFragment beside it.
 	key, ufrag string
 	// single says that s is one candidate and not lines.
@@ -73,9 +75,10 @@ type document struct {
 	arrays [][]*element // those with texts in them
 	frames []frame
 
-	open  []*element // of arrays that are being read
-	spare []element
-	whole text // the one text of a body that is neither JSON nor a message
+	open    []*element // of arrays that are being read
+	unnamed []*text    // those in objects that are being read, and without a ufrag so far
+	spare   []element
+	whole   text // the one text of a body that is neither JSON nor a message
 }
 
 // An other is a string in which nothing was found; most of what a text is for, it does not need.
@@ -144,6 +147,7 @@ func (d *document) classify(t *text, level int) error {
 	inJSON := t.quoted || t.outer != nil
 	if inJSON {
 		t.item = len(d.texts) + 1
+		d.unnamed = append(d.unnamed, t)
 	}
 	if err != nil && inJSON {
 		return fmt.Errorf("item %d of the JSON: %w", t.item, err)

@@ -138,7 +138,7 @@ func (w *walker) object(in *element) error {
 	if w.next('}') {
 		return nil
 	}
-	first := len(w.d.texts)
+	first := len(w.d.unnamed)
 	var ufrag string
 	for {
 		name, err := w.name()
@@ -158,10 +158,11 @@ func (w *walker) object(in *element) error {
 			return errNotJSON
 		}
 	}
-	for _, t := range w.d.texts[first:] {
-		if t.ufrag == "" {
+	if ufrag != "" {
+		for _, t := range w.d.unnamed[first:] {
 			t.ufrag = ufrag
 		}
+		w.d.unnamed = w.d.unnamed[:first]
 	}
 	return nil
 }
@@ -212,7 +213,7 @@ func (w *walker) array(*element) error {
 		if err := w.value("", e); err != nil {
 			return err
 		}
-		e.Span, e.texts = w.outer.inBody(sdp.Span{Start: start, End: w.at}), len(d.texts)-before
+		e.Span, e.texts = sdp.Span{Start: start, End: w.at}, len(d.texts)-before
 		d.open = append(d.open, e)
 		alike = alike && e.texts == 1
 		fixed = fixed || e.texts == 0 && w.s[start:w.at] != "null"
@@ -226,7 +227,7 @@ func (w *walker) array(*element) error {
 	if len(d.texts) > first {
 		array := slices.Clone(d.open[open:])
 		for _, e := range array {
-			e.room, e.fixed = alike, fixed
+			e.Span, e.room, e.fixed = w.outer.inBody(e.Span), alike, fixed
 		}
 		d.arrays = append(d.arrays, array)
 	} else {

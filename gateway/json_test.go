@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"strings"
 	"testing"
@@ -278,4 +279,32 @@ func TestRequestIsNotChanged(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestPlaces asks for the places of offsets in any order, and wants those that one pass from the start gives.
+func TestPlaces(t *testing.T) {
+	var written strings.Builder
+	for written.Len() < 5000 {
+		written.WriteString([]string{"a", "bcdefgh", `\n`, `\u0041`, `\ud83d\ude00`, `\ud83d`, "\u00e9", `\u20ac`}[rand.IntN(8)])
+	}
+	t.Run("", func(t *testing.T) {
+		made := func() *text { return &text{s: unescape(written.String()), written: written.String(), quoted: true} }
+		x := made()
+		at := 0
+		for range 2_000 {
+			if at += rand.IntN(200); rand.IntN(20) == 0 || at > len(x.s) {
+				at = rand.IntN(len(x.s) + 1)
+			}
+			fresh := made()
+			if got, want := x.place(at), fresh.reach(place{}, at); got != want {
+				t.Fatalf("offset %d: got %+v, want %+v", at, got, want)
+			}
+			if n := len(x.marks); n > len(x.s)/markEach {
+				t.Fatalf("%d marks in %d octets", n, len(x.s))
+			}
+		}
+		if len(x.marks) < len(x.s)/(2*markEach) {
+			t.Errorf("%d marks in %d octets", len(x.marks), len(x.s))
+		}
+	})
 }

@@ -103,11 +103,12 @@ func (w *walker) record(t *text, at sdp.Span) (is bool, err error) {
 	if w.level > maxLevels {
 		return false, &sdp.Error{Line: 1, What: fmt.Sprintf("JSON in strings of JSON more than %d deep", maxLevels)}
 	}
-	texts, others, arrays, open := len(w.d.texts), len(w.d.others), len(w.d.arrays), len(w.d.open)
+	texts, others, arrays, open, unnamed := len(w.d.texts), len(w.d.others), len(w.d.arrays), len(w.d.open), len(w.d.unnamed)
 	values := 0
 	for ; w.at < len(w.s); values++ {
 		if err := w.value(t.key, t.element); err == errNotJSON {
 			w.d.texts, w.d.others, w.d.arrays, w.d.open = w.d.texts[:texts], w.d.others[:others], w.d.arrays[:arrays], w.d.open[:open]
+			w.d.unnamed = w.d.unnamed[:unnamed]
 			w.depth = 0
 			return false, nil
 		} else if err != nil {

@@ -250,6 +250,13 @@ func TestHostileMessagesEnd(t *testing.T) {
 		"inits":             "[" + fill(candidateInit("127.0.0.1")+",") + "null]",
 		"one line often":    `{"sdp":"` + remote + `"}`,
 		"mapped addresses":  `["` + fill("::ffff:") + `"]`,
+		"colons":            `["` + strings.Repeat(":", 200_000) + `",` + candidateInit("10.77.1.2") + "]",
+		// Each of these took more than ten seconds while each end of an array cost a pass of the string.
+		"arrays after escapes":    `"` + strings.Repeat(`\n`, 60_000) + "[" + strings.Repeat("[1],", 32_000) + `\"candidate\"]"`,
+		"deep after escapes":      `"` + strings.Repeat(`\n`, 100_000) + strings.Repeat("[", 9_000) + `\"sdp\"` + strings.Repeat("]", 9_000) + `"`,
+		"deep and many":           strings.Repeat(`{"":`, 9_000) + "{" + strings.Repeat(`"sdp":"a=",`, 18_000) + `"":1}` + strings.Repeat("}", 9_000),
+		"deep, named, and many":   strings.Repeat(`{"usernameFragment":"a","":`, 4_000) + "{" + strings.Repeat(`"sdp":"a=",`, 12_000) + `"":1}` + strings.Repeat("}", 4_000),
+		"heads inside of strings": `"` + strings.Repeat(`\n`, 40_000) + "[" + strings.Repeat(`\"42/10.77.1.2,[]\",`, 7_000) + `\"candidate\"]"`,
 	} {
 		for _, format := range []Format{JSON, Message} {
 			start := time.Now()

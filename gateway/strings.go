@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"sort"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -100,16 +101,44 @@ func (t *text) reach(p place, i int) place {
 	return p
 }
 
-// inBody returns the span of the body that a span of the text is; t may be nil for the body itself. Spans in
-// order cost one pass.
+// markEach is how many octets of a text lie between two of its marks.
+const markEach = 128
+
+// place returns the place of an offset. Offsets in order cost one pass of the text. With the first that goes back it
+// begins to leave marks, from which any other is near: else a body of many arrays, one in another, inside a string of
+// many escapes, would cost a pass each.
+func (t *text) place(i int) place {
+	p := t.reached
+	if i < p.s {
+		t.marked, p = true, place{}
+	}
+	if n := sort.Search(len(t.marks), func(j int) bool { return t.marks[j].s > i }); n > 0 && t.marks[n-1].s > p.s {
+		p = t.marks[n-1]
+	}
+	for t.marked && p.s+markEach < i {
+		p = t.reach(p, p.s+markEach)
+		t.mark(p)
+	}
+	t.reached = t.reach(p, i)
+	t.mark(t.reached)
+	return t.reached
+}
+
+func (t *text) mark(p place) {
+	last := 0
+	if n := len(t.marks); n > 0 {
+		last = t.marks[n-1].s
+	}
+	if t.marked && p.s >= last+markEach {
+		t.marks = append(t.marks, p)
+	}
+}
+
+// inBody returns the span of the body that a span of the text is; t may be nil for the body itself.
 func (t *text) inBody(s sdp.Span) sdp.Span {
 	for ; t != nil; t = t.outer {
 		if t.quoted && len(t.written) != len(t.s) {
-			if s.Start < t.reached.s {
-				t.reached = place{}
-			}
-			t.reached = t.reach(t.reached, s.Start)
-			s = sdp.Span{Start: t.reached.written, End: t.reach(t.reached, s.End).written}
+			s = sdp.Span{Start: t.place(s.Start).written, End: t.place(s.End).written}
 		}
 		s.Start, s.End = s.Start+t.start, s.End+t.start
 	}
