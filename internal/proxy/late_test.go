@@ -41,3 +41,48 @@ func TestLateBodies(t *testing.T) {
 		}
 	}
 }
+
+// TestSlowReaders has a client that does not read its response be cut, and one whose response is slow be left alone.
+func TestSlowReaders(t *testing.T) {
+	const most = 256 << 20 // more than any buffer on the way
+	proxy.ShortenWritePatience(t, 200*time.Millisecond)
+	for _, noTLS := range []bool{false, true} { // HTTP/2 and 1.1
+		cut := make(chan error, 1)
+		u := &site{answer: func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/slow" {
+				for range 3 {
+					io.WriteString(w, "part ")
+					http.NewResponseController(w).Flush()
+					time.Sleep(500 * time.Millisecond)
+				}
+				return
+			}
+			part := make([]byte, 64<<10)
+			for sent := 0; sent < most; sent += len(part) {
+				if _, err := w.Write(part); err != nil {
+					cut <- err
+					return
+				}
+			}
+			cut <- nil
+		}}
+		s := (&setup{noTLS: noTLS}).start(t, upstreamOf(t, u))
+		s.client.Timeout = patience
+		if resp, body := s.do(t, "GET", "/slow", "", ""); resp.StatusCode != 200 || body != "part part part " {
+			t.Errorf("a slow response: got %d %q", resp.StatusCode, body)
+		}
+		resp, err := s.client.Get(s.url + "/much")
+		if err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-cut:
+			if err == nil {
+				t.Error("all of it was written to a client that does not read")
+			}
+		case <-time.After(patience):
+			t.Error("a client that does not read is not cut")
+		}
+		resp.Body.Close()
+	}
+}

@@ -32,8 +32,13 @@ const (
 	maxHeld = 512
 )
 
-// bodyPatience is how long a body that is read whole may take to arrive. Only tests change it.
-var bodyPatience = 30 * time.Second
+// Only tests change these.
+var (
+	// bodyPatience is how long a body that is read whole may take to arrive.
+	bodyPatience = 30 * time.Second
+	// writePatience is how long an end may take to read a message, or a part of a response.
+	writePatience = 30 * time.Second
+)
 
 // Metrics hears of what passes. It is called by many goroutines at once.
 type Metrics interface {
@@ -150,7 +155,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		r = next
 	}
-	p.reverse.ServeHTTP(w, r.WithContext(withExchange(r.Context(), x)))
+	p.reverse.ServeHTTP(paced(w), r.WithContext(withExchange(r.Context(), x)))
 }
 
 // looksAt reports whether signaling is looked for at a path. An upstream may read dots and slashes as it

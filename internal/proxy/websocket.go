@@ -25,8 +25,6 @@ const (
 	// taken for a dead one.
 	pingEvery    = 30 * time.Second
 	pongPatience = 45 * time.Second
-	// writePatience is how long an end may take to read a message.
-	writePatience = 30 * time.Second
 	// maxRefusal bounds the body of an upstream's refusal of a handshake, in octets.
 	maxRefusal = 64 << 10
 )
