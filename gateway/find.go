@@ -78,7 +78,10 @@ type document struct {
 	open    []*element // of arrays that are being read
 	unnamed []*text    // those in objects that are being read, and without a ufrag so far
 	spare   []element
-	whole   text // the one text of a body that is neither JSON nor a message
+
+	kept      []text // texts whose memory is kept, of which some are taken
+	taken     int
+	unescaped []byte // what strings of JSON say that have escapes
 }
 
 // An other is a string in which nothing was found; most of what a text is for, it does not need.
@@ -106,9 +109,11 @@ func (d *document) find(body string, format Format) error {
 		if !mayHold(body) {
 			return nil
 		}
-		return d.classify(&text{s: body, written: body, top: true}, 0)
+		t := d.take()
+		t.s, t.written, t.top = body, body, true
+		return d.classify(t, 0)
 	}
-	t := &d.whole
+	t := d.take()
 	t.s, t.written = body, body
 	d.texts = append(d.texts, t)
 	return t.parse(format == Fragment)
@@ -125,18 +130,18 @@ func (d *document) classify(t *text, level int) error {
 		return nil
 	case sdp.LooksLikeCandidate(t.s) && !(lines && strings.Contains(strings.TrimRight(t.s, "\r\n"), "\n")):
 		t.single = true
-		t.desc, err = sdp.ParseCandidate(t.s)
+		err = t.parseCandidate()
 	case sdp.LooksLikeDescription(t.s):
-		t.desc, err = sdp.Parse(t.s, false)
+		err = t.parse(false)
 	default:
 		if is, err := d.message(t, level); is || err != nil {
 			return err
 		}
 		switch {
 		case (lines || t.key == "sdp") && !inForm(t.s):
-			t.desc, err = sdp.Parse(t.s, true)
+			err = t.parse(true)
 		case t.key == "candidate":
-			t.desc, err = sdp.ParseCandidate(t.s)
+			err = t.parseCandidate()
 		case hides(t.s):
 			err = &sdp.Error{Line: 1, What: "a candidate inside a longer text: want a description or a candidate alone, or JSON that holds it"}
 		default:

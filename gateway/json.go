@@ -58,9 +58,9 @@ func (w *walker) value(key string, in *element) error {
 	}
 	switch w.s[w.at] {
 	case '{':
-		return w.nested(in, w.object)
+		return w.nested(in, true)
 	case '[':
-		return w.nested(in, w.array)
+		return w.nested(in, false)
 	case '"':
 		at, escaped, err := w.scan()
 		if err != nil {
@@ -122,14 +122,18 @@ func (w *walker) digits() bool {
 	return w.at > start
 }
 
-// nested reads what begins with a bracket.
-func (w *walker) nested(in *element, read func(*element) error) error {
+// nested reads what begins with a bracket: an object or an array.
+func (w *walker) nested(in *element, object bool) (err error) {
 	if w.depth == maxNesting {
 		return errNotJSON
 	}
 	w.at++
 	w.depth++
-	err := read(in)
+	if object {
+		err = w.object(in)
+	} else {
+		err = w.array()
+	}
 	w.depth--
 	return err
 }
@@ -199,7 +203,7 @@ func (w *walker) ahead(otherwise string) string {
 	return unescape(at.Of(w.s))
 }
 
-func (w *walker) array(*element) error {
+func (w *walker) array() error {
 	if w.next(']') {
 		return nil
 	}
@@ -254,7 +258,7 @@ func (w *walker) scan() (content sdp.Span, escaped bool, err error) {
 	}
 	content.Start = w.at
 	s := w.s
-	for i := w.at; i < len(s); i++ {
+	for i := plain(s, w.at); i < len(s); i = plain(s, i+1) {
 		switch c := s[i]; {
 		case c == '"':
 			content.End, w.at = i, i+1
@@ -278,9 +282,13 @@ func (w *walker) text(at sdp.Span, escaped bool, key string, in *element, top bo
 	case written == "":
 		return nil
 	case key == "sdp" || key == "candidate" || len(written) >= shortestText && mayHold(written) || escaped && strings.Contains(written, escapedASCII):
-		t := &text{s: written, written: written, start: at.Start, outer: w.outer, quoted: true, key: key, element: in, top: top}
+		t := w.d.take()
+		t.s, t.written, t.start, t.outer, t.quoted = written, written, at.Start, w.outer, true
+		t.key, t.element, t.top = key, in, top
 		if escaped {
-			t.s = unescape(written)
+			start := len(w.d.unescaped)
+			w.d.unescaped = appendUnescaped(w.d.unescaped, written)
+			t.s = view(w.d.unescaped[start:])
 		}
 		return w.d.classify(t, w.level)
 	}

@@ -22,7 +22,8 @@ const escapedASCII = `\u00`
 // either letter case; the name of a member sdp; the second line of a description; and escapes that could
 // stand for letters of these.
 func mayHold(s string) bool {
-	return strings.Contains(s, escapedASCII) || strings.Contains(s, "sdp") || hasOriginLine(s) || candidateWord.in(s)
+	// In this order few are looked for in what holds one, as a rule.
+	return strings.Contains(s, "sdp") || candidateWord.in(s) || strings.Contains(s, escapedASCII) || hasOriginLine(s)
 }
 
 // hasOriginLine reports whether a line may begin with o=, be the end of the line before it an octet or an

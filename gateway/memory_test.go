@@ -126,15 +126,21 @@ func TestDoneForgets(t *testing.T) {
 		}
 		c.done()
 		c.random, c.randomness, c.made = nil, [len(c.randomness)]byte{}, bytes.Trim(c.made[:cap(c.made)], "\x00")
-		if d := c.doc.whole.desc; d != nil {
+		left := ""
+		for _, text := range c.doc.kept {
+			left += fmt.Sprintf("%+v", text.edits[:cap(text.edits)])
+			d := text.desc
+			if d == nil {
+				continue
+			}
 			for _, cand := range d.Candidates[:cap(d.Candidates)] {
 				if cand != (sdp.Candidate{}) {
 					t.Errorf("%s: %+v is left", name, cand)
 				}
 			}
 		}
-		left := fmt.Sprintf("%+v %q %+v %+v", c.made, c.seed[:cap(c.seed)], c.sealed[:cap(c.sealed)], c.hidden[:cap(c.hidden)])
-		left += fmt.Sprintf("%+v %+v %+v", c.doc.whole.edits[:cap(c.doc.whole.edits)], c.edits[:cap(c.edits)], c.request)
+		left += fmt.Sprintf("%+v %q %+v %+v", c.made, c.seed[:cap(c.seed)], c.sealed[:cap(c.sealed)], c.hidden[:cap(c.hidden)])
+		left += fmt.Sprintf("%q %+v %+v", c.doc.unescaped[:cap(c.doc.unescaped)], c.edits[:cap(c.edits)], c.request)
 		left += fmt.Sprint(c.names, c.raw, c.foundations, c.concealed, c.told, c.counted, c.heads.all)
 		for _, word := range []string{"10.77", "fd12", "2001", "local", "XHiM", pwd, "candidate"} {
 			if strings.Contains(left, word) {

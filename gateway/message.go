@@ -107,6 +107,8 @@ func (w *walker) record(t *text, at sdp.Span) (is bool, err error) {
 	values := 0
 	for ; w.at < len(w.s); values++ {
 		if err := w.value(t.key, t.element); err == errNotJSON {
+			clear(w.d.texts[texts:]) // beyond their lengths nothing is to be left
+			clear(w.d.others[others:])
 			w.d.texts, w.d.others, w.d.arrays, w.d.open = w.d.texts[:texts], w.d.others[:others], w.d.arrays[:arrays], w.d.open[:open]
 			w.d.unnamed = w.d.unnamed[:unnamed]
 			w.depth = 0
@@ -158,8 +160,11 @@ func digitsOf(s string) int {
 func lengthPrefixed(s string) (frames []frame) {
 	for at := 0; at < len(s); {
 		start, n := at, digitsOf(s[at:])
+		if n == 0 || at+n == len(s) || s[at+n] != ':' || s[start] == '0' {
+			return nil
+		}
 		units, err := strconv.Atoi(s[at : at+n])
-		if at += n; err != nil || at == len(s) || s[at] != ':' || s[start] == '0' {
+		if at += n; err != nil {
 			return nil
 		}
 		f := frame{length: sdp.Span{Start: start, End: at}, packet: sdp.Span{Start: at + 1}, units: units}

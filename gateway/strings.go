@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"math/bits"
 	"sort"
 	"strconv"
 	"strings"
@@ -13,7 +14,7 @@ import (
 // isEscape reports whether what follows a backslash makes an escape of JSON with it.
 func isEscape(s string) bool {
 	if s == "" || s[0] != 'u' {
-		return s != "" && strings.IndexByte(`"\/bfnrt`, s[0]) >= 0
+		return s != "" && escapes[s[0]] != 0
 	}
 	_, ok := hex4(s[1:])
 	return ok
@@ -32,49 +33,72 @@ func unescape(written string) string {
 	if strings.IndexByte(written, '\\') < 0 {
 		return written
 	}
-	var out strings.Builder
-	out.Grow(len(written))
+	return view(appendUnescaped(make([]byte, 0, len(written)), written))
+}
+
+// appendUnescaped appends what unescape returns.
+func appendUnescaped(dst []byte, written string) []byte {
 	for {
 		i := strings.IndexByte(written, '\\')
 		if i < 0 {
-			out.WriteString(written)
-			return out.String()
+			return append(dst, written...)
 		}
-		out.WriteString(written[:i])
-		r, n := readEscape(written[i:])
-		out.WriteRune(r)
-		written = written[i+n:]
+		dst, written = append(dst, written[:i]...), written[i:]
+		for len(written) > 0 && written[0] == '\\' { // a line has two at its end
+			if b := escapes[written[1]]; b != 0 {
+				dst, written = append(dst, b), written[2:]
+				continue
+			}
+			r, n := readEscape(written)
+			dst, written = utf8.AppendRune(dst, r), written[n:]
+		}
 	}
+}
+
+// escapes are the characters that stand for what follows a backslash; 0 for what is not one octet.
+var escapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+// plain returns where the next quotation mark, backslash or control character stands in s from an offset on, or
+// the length of s.
+func plain(s string, at int) int {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	for ; at+8 <= len(s); at += 8 { // octets at a time, because all of a body goes through here
+		x := eight(s[at : at+8])
+		quote, backslash := x^each*'"', x^each*'\\'
+		// The lowest bit that is set is right, whatever was borrowed above it.
+		if found := ((quote-each)&^quote | (backslash-each)&^backslash | (x-each*' ')&^x) & high; found != 0 {
+			return at + bits.TrailingZeros64(found)/8
+		}
+	}
+	for at < len(s) && s[at] != '"' && s[at] != '\\' && s[at] >= ' ' {
+		at++
+	}
+	return at
+}
+
+// eight returns the 8 octets of s, the first one lowest.
+func eight(s string) uint64 {
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // readEscape reads the escape that a text begins with, and returns its length. Half a surrogate pair is
 // U+FFFD, and swallows nothing that follows it.
 func readEscape(s string) (r rune, length int) {
-	switch s[1] {
-	case 'b':
-		return '\b', 2
-	case 'f':
-		return '\f', 2
-	case 'n':
-		return '\n', 2
-	case 'r':
-		return '\r', 2
-	case 't':
-		return '\t', 2
-	case 'u':
-		r, _ = hex4(s[2:])
-		if !utf16.IsSurrogate(r) {
-			return r, 6
-		}
-		if rest, ok := strings.CutPrefix(s[6:], `\u`); ok {
-			other, _ := hex4(rest)
-			if pair := utf16.DecodeRune(r, other); pair != utf8.RuneError {
-				return pair, 12
-			}
-		}
-		return utf8.RuneError, 6
+	if s[1] != 'u' {
+		return rune(escapes[s[1]]), 2
 	}
-	return rune(s[1]), 2 // a quotation mark or a slash
+	r, _ = hex4(s[2:])
+	if !utf16.IsSurrogate(r) {
+		return r, 6
+	}
+	if rest, ok := strings.CutPrefix(s[6:], `\u`); ok {
+		other, _ := hex4(rest)
+		if pair := utf16.DecodeRune(r, other); pair != utf8.RuneError {
+			return pair, 12
+		}
+	}
+	return utf8.RuneError, 6
 }
 
 // A place is one offset in a text, and the offset in what is written of it.

@@ -3,11 +3,31 @@ package gateway
 import "github.com/candgw/candgw/internal/sdp"
 
 // parse reads a description, or a fragment, in the memory that the text has for it.
-func (t *text) parse(fragment bool) error {
+func (t *text) parse(fragment bool) error { return t.description().Parse(t.s, fragment) }
+
+// parseCandidate reads a single candidate, as parse does.
+func (t *text) parseCandidate() error { return t.description().ParseCandidate(t.s) }
+
+func (t *text) description() *sdp.Description {
 	if t.desc == nil {
 		t.desc = new(sdp.Description)
 	}
-	return t.desc.Parse(t.s, fragment)
+	return t.desc
+}
+
+// mostTexts is how many texts of a document are kept for the next one: most messages have one, in a string or two.
+const mostTexts = 4
+
+// take returns an empty text.
+func (d *document) take() *text {
+	if d.kept == nil {
+		d.kept = make([]text, mostTexts)
+	}
+	if d.taken == len(d.kept) {
+		return new(text)
+	}
+	d.taken++
+	return &d.kept[d.taken-1]
 }
 
 // reset forgets a text, and keeps the memory in which it was read and edited.
@@ -15,10 +35,15 @@ func (t *text) reset() {
 	if d := t.desc; d != nil {
 		d.Candidates, d.Fields = emptied(d.Candidates), emptied(d.Fields)
 	}
-	*t = text{desc: t.desc, edits: emptied(t.edits), keep: emptied(t.keep), besides: emptied(t.besides)}
+	*t = text{desc: t.desc, edits: emptied(t.edits[:cap(t.edits)]), keep: emptied(t.keep), besides: emptied(t.besides)}
 }
 
 func (d *document) reset() {
-	d.whole.reset()
-	*d = document{texts: emptied(d.texts), whole: d.whole}
+	for i := range d.kept[:d.taken] {
+		d.kept[i].reset()
+	}
+	*d = document{
+		texts: emptied(d.texts), others: emptied(d.others), open: emptied(d.open),
+		kept: d.kept, unescaped: emptied(d.unescaped),
+	}
 }

@@ -1,0 +1,52 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+// BenchmarkTrickle encrypts what trickles over a WebSocket: one candidate in one message of JSON, of a session that
+// is known, under a secret of the connection. The candidates differ, as those of an endpoint do.
+func BenchmarkTrickle(b *testing.B) {
+	const name = "884bd1f6-e28c-4b96-a9b8-90941f7bc52c.local"
+	for _, kind := range []string{"address", "name"} {
+		b.Run(kind, func(b *testing.B) {
+			s := newGateway(b, "")
+			s.config.Names = benchNames
+			offer := description(sessionOf("abcd"))
+			var messages []Request
+			for i := range 40 {
+				host := fmt.Sprintf("10.77.%d.%d", i%4, 2+i)
+				if kind == "name" {
+					host = name
+				}
+				body := fmt.Sprintf(`{"type":"candidate","room":"4711","from":"a83f","candidate":{"candidate":"candidate:%d 1 udp %d %s %d typ host generation 0 ufrag abcd network-id 1","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":"abcd"}}`,
+					1000+i, 2122129151-i, host, 40000+i)
+				messages = append(messages, Request{Body: []byte(body), Format: Message, Client: netip.MustParseAddr("10.77.1.2"), Secret: []byte(strings.Repeat("s", 32))})
+			}
+			begin := messages[0]
+			begin.Body = []byte(offer)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				r := messages[i%len(messages)]
+				if i%len(messages) == 0 { // the count of the session's candidates begins anew
+					if _, err := s.Encrypt(context.Background(), begin); err != nil {
+						b.Fatal(err)
+					}
+				}
+				result, err := s.Encrypt(context.Background(), r)
+				if err != nil || result.Report.Encrypted != 1 {
+					b.Fatalf("%v, %+v", err, result)
+				}
+			}
+		})
+	}
+}
+
+func sessionOf(ufrag string) string {
+	return "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n" +
+		"c=IN IP4 0.0.0.0\r\na=ice-ufrag:" + ufrag + "\r\na=ice-pwd:MpiyNBrY/PGEqhMFOPRVzGsf\r\na=mid:0\r\n"
+}
