@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
@@ -71,6 +70,9 @@ func (c *call) resolveNames(ctx context.Context) {
 	for _, t := range c.doc.texts {
 		for i := range t.desc.Candidates {
 			cand := &t.desc.Candidates[i]
+			if cand.Host.Addr.IsValid() {
+				continue
+			}
 			name, ok := localName(cand.Host.Of(t.s))
 			if !ok || c.isAsked(name) || len(c.names) == MaxCandidates || c.isOurs(t, cand) || c.decide(t, cand, netip.Addr{}).Action == policy.Drop {
 				continue
@@ -223,9 +225,7 @@ func (c *call) originOf(addr netip.Addr) rawOrigin {
 		return o
 	}
 	if secret := c.request.Secret; len(secret) > 0 {
-		mac := hmac.New(sha256.New, secret)
-		mac.Write(addr.AsSlice())
-		copy(o[:], mac.Sum(nil))
+		o = originUnder(secret, addr)
 	} else {
 		c.fresh(o[:])
 	}
@@ -234,6 +234,16 @@ func (c *call) originOf(addr netip.Addr) rawOrigin {
 }
 
 type rawOrigin [16]byte
+
+// originUnder is half of a SHA-256 over a secret, the address, and the family of it, of which the last two have one
+// length: nothing can be appended to the half of a hash, and nothing else hashes to it.
+func originUnder(secret []byte, addr netip.Addr) rawOrigin {
+	var text [128]byte // on the stack, for secrets of the usual length
+	octets := addr.As16()
+	b := append(append(text[:0], secret...), octets[:]...)
+	sum := sha256.Sum256(append(b, byte(addr.BitLen())))
+	return rawOrigin(sum[:])
+}
 
 // fresh fills o with random octets. They are fetched for several addresses at once, as that is a system call.
 func (c *call) fresh(o []byte) {

@@ -40,27 +40,41 @@ func (f *flow) unread() bool {
 
 // A rewriting is a message that was read and is to be rewritten.
 type rewriting struct {
-	flow *flow
-	body []byte
-	work func(context.Context) (*gateway.Result, error)
+	flow    *flow
+	body    []byte
+	format  gateway.Format
+	pending *gateway.Pending // nil where it is decrypted
 }
 
 // begin reads a message. Those of a stream are begun in its order.
-func (f *flow) begin(body []byte, format gateway.Format) (*rewriting, error) {
-	g := f.proxy.config.Gateway
-	request := gateway.Request{Body: body, Format: format, Client: f.client, Origin: f.origin, Secret: f.secret}
+func (f *flow) begin(body []byte, format gateway.Format) (r rewriting, err error) {
+	r = rewriting{flow: f, body: body, format: format}
 	if !f.encrypt {
-		return &rewriting{f, body, func(ctx context.Context) (*gateway.Result, error) { return g.Decrypt(ctx, request) }}, nil
+		return r, nil
 	}
-	var pending *gateway.Pending
-	err := safely(func() (err error) {
-		pending, err = g.Begin(request)
-		return err
-	})
-	if err != nil {
-		return nil, f.outcome(nil, body, err)
+	if err := r.begin(); err != nil {
+		return r, f.outcome(nil, body, err)
 	}
-	return &rewriting{f, body, pending.Encrypt}, nil
+	return r, nil
+}
+
+func (r *rewriting) begin() (err error) {
+	defer safely(&err)
+	r.pending, err = r.flow.proxy.config.Gateway.Begin(r.request())
+	return err
+}
+
+func (r *rewriting) request() gateway.Request {
+	f := r.flow
+	return gateway.Request{Body: r.body, Format: r.format, Client: f.client, Origin: f.origin, Secret: f.secret}
+}
+
+func (r *rewriting) work(ctx context.Context) (_ *gateway.Result, err error) {
+	defer safely(&err)
+	if r.pending != nil {
+		return r.pending.Encrypt(ctx)
+	}
+	return r.flow.proxy.config.Gateway.Decrypt(ctx, r.request())
 }
 
 // errLeftOut says that nothing is left of a message, and nothing is wrong with it.
@@ -68,11 +82,7 @@ var errLeftOut = errors.New("nothing is left of the message")
 
 // finish returns what is to be passed on. The error is a *refusal or errLeftOut.
 func (r *rewriting) finish(ctx context.Context) ([]byte, error) {
-	var result *gateway.Result
-	err := safely(func() (err error) {
-		result, err = r.work(ctx)
-		return err
-	})
+	result, err := r.work(ctx)
 	if err := r.flow.outcome(result, r.body, err); err != nil {
 		return nil, err
 	}
@@ -94,13 +104,11 @@ type errPanic string
 
 func (e errPanic) Error() string { return "a failure that is a bug: " + string(e) }
 
-func safely(f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = errPanic(fmt.Sprintf("%T", p))
-		}
-	}()
-	return f()
+// safely is deferred, and makes a panic an error.
+func safely(err *error) {
+	if p := recover(); p != nil {
+		*err = errPanic(fmt.Sprintf("%T", p))
+	}
 }
 
 // outcome counts what became of a message, logs it if it is refused, and returns why it is not passed on.

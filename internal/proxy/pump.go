@@ -154,7 +154,8 @@ func (p *pump) message(ctx context.Context, kind websocket.MessageType, r io.Rea
 			return err
 		}
 	} else if p.waits.Load() > 0 || asksForNames(body) {
-		p.enqueue(m, func() ([]byte, error) { return rewriting.finish(ctx) })
+		later := rewriting // a copy of its own, so that those that do not wait allocate none
+		p.enqueue(m, func() ([]byte, error) { return later.finish(ctx) })
 		return nil
 	}
 	m.body, err = rewriting.finish(ctx)
