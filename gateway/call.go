@@ -32,6 +32,10 @@ type call struct {
 	hostsTold bool
 	now       time.Time
 	report    Report
+	last      struct { // session
+		ufrag string
+		id    sessionID
+	}
 	memory
 }
 
@@ -41,7 +45,7 @@ func (c *call) enter(t *text) error {
 	for i := range t.desc.Sections {
 		ufrag, pwd := t.desc.Ufrag(t.s, i), t.desc.Pwd(t.s, i)
 		if ufrag != "" && pwd != "" && (ufrag != lastUfrag || pwd != lastPwd) {
-			c.gateway.sessions.start(c.sessionKey(ufrag), pwd, t.desc.Whole)
+			c.gateway.sessions.start(c.sessionID(ufrag), pwd, t.desc.Whole)
 			lastUfrag, lastPwd = ufrag, pwd
 		}
 	}
@@ -54,6 +58,14 @@ func (c *call) enter(t *text) error {
 }
 
 func (c *call) sessionKey(ufrag string) sessionKey { return sessionKey{c.request.Client, ufrag} }
+
+// sessionID returns the id of a session. That of the last one is remembered, because as a rule a body is of one.
+func (c *call) sessionID(ufrag string) sessionID {
+	if c.last.id == (sessionID{}) || c.last.ufrag != ufrag {
+		c.last.ufrag, c.last.id = ufrag, c.gateway.sessions.id(c.sessionKey(ufrag))
+	}
+	return c.last.id
+}
 
 // localName returns a host name of the suffix .local in lower case and without a final dot, which is
 // what makes it the origin of an address.
@@ -94,6 +106,12 @@ func (c *call) isAsked(name string) bool {
 func (c *call) askNames(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, c.gateway.config.Patience)
 	defer cancel()
+	if len(c.names) == 1 { // as in most candidates that trickle
+		for name := range c.names {
+			c.names[name] = askName(ctx, c.gateway.config.Names, name, c.request.Client)
+		}
+		return
+	}
 	type answer struct {
 		name string
 		addr netip.Addr
@@ -101,18 +119,21 @@ func (c *call) askNames(ctx context.Context) {
 	answers := make(chan answer, len(c.names))
 	resolver, client := c.gateway.config.Names, c.request.Client
 	for name := range c.names {
-		go func() {
-			addr, err := resolver.ResolveName(ctx, name, client)
-			if err != nil {
-				addr = netip.Addr{}
-			}
-			answers <- answer{name, addr}
-		}()
+		go func() { answers <- answer{name, askName(ctx, resolver, name, client)} }()
 	}
 	for range len(c.names) {
 		a := <-answers
-		c.names[a.name] = a.addr.Unmap().WithZone("")
+		c.names[a.name] = a.addr
 	}
+}
+
+// askName returns what a name stands for; not valid where nobody answers.
+func askName(ctx context.Context, resolver NameResolver, name string, client netip.Addr) netip.Addr {
+	addr, err := resolver.ResolveName(ctx, name, client)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Unmap().WithZone("")
 }
 
 // isOurs reports whether a candidate is encrypted already, under a key of the ring.
@@ -177,7 +198,7 @@ func (c *call) password(t *text, cand *sdp.Candidate) (pwd, wrong string) {
 			return "", "no ice-pwd governs it, and it names no ufrag"
 		}
 		before := len(c.passwords)
-		c.passwords = c.gateway.sessions.appendPwd(c.passwords, c.sessionKey(ufrag))
+		c.passwords = c.gateway.sessions.appendPwd(c.passwords, c.sessionID(ufrag))
 		if pwd = view(c.passwords[before:]); pwd == "" {
 			return "", "its ufrag is of no session seen here: send the description of its session first"
 		}
@@ -201,10 +222,11 @@ func (t *text) ufragOf(cand *sdp.Candidate) string {
 
 // count adds a number of candidates to one count of a candidate's session, and returns what it is now.
 func (c *call) count(t *text, cand *sdp.Candidate, which, add int) int {
-	k := c.sessionKey(t.ufragOf(cand))
-	if n, ok := c.gateway.sessions.count(k, which, add); ok {
+	ufrag := t.ufragOf(cand)
+	if n, ok := c.gateway.sessions.count(c.sessionID(ufrag), which, add); ok {
 		return n
 	}
+	k := c.sessionKey(ufrag)
 	counted := c.counted[k]
 	n := counted.add(which, add)
 	c.counted[k] = counted

@@ -169,13 +169,17 @@ func (t *text) other(foundation bool) other {
 
 // pass takes down a string in which nothing was found, if it can tell an address at all.
 func (d *document) pass(o other) {
-	if len(o.written) < len("1::") && !o.foundation {
-		return
-	}
-	escaped := o.quoted && strings.IndexByte(o.written, '\\') >= 0
-	if o.foundation || escaped || strings.Count(o.written, ".") >= 3 || strings.Count(o.written, ":") >= 2 {
+	escaped := o.quoted && len(o.written) >= shortestAddr && strings.IndexByte(o.written, '\\') >= 0
+	if o.foundation || escaped || mayTell(o.written) {
 		d.others = append(d.others, o)
 	}
+}
+
+const shortestAddr = len("1::")
+
+// mayTell reports whether an address may stand in a string without escapes.
+func mayTell(s string) bool {
+	return len(s) >= shortestAddr && (strings.Count(s, ":") >= 2 || strings.Count(s, ".") >= 3)
 }
 
 // sweepOthers has a function look at the strings in which nothing was found.

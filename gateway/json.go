@@ -281,6 +281,8 @@ func (w *walker) text(at sdp.Span, escaped bool, key string, in *element, top bo
 	switch {
 	case written == "":
 		return nil
+	case len(written) < shortestText && !escaped && !mayTell(written) && !isKnown(key): // as most strings
+		return nil
 	case key == "sdp" || key == "candidate" || len(written) >= shortestText && mayHold(written) || escaped && strings.Contains(written, escapedASCII):
 		t := w.d.take()
 		t.s, t.written, t.start, t.outer, t.quoted = written, written, at.Start, w.outer, true
@@ -295,6 +297,9 @@ func (w *walker) text(at sdp.Span, escaped bool, key string, in *element, top bo
 	w.d.pass(other{written, at.Start, w.outer, true, key == "foundation"})
 	return nil
 }
+
+// isKnown reports whether a member is one that is looked at closely.
+func isKnown(key string) bool { return key == "sdp" || key == "candidate" || key == "foundation" }
 
 // shortestText is shorter than any candidate and any description with an address.
 const shortestText = len("candidate:1 1 u 1 ::1 1 typ")

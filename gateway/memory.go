@@ -62,6 +62,7 @@ func (c *call) done() {
 	}
 	c.gateway, c.ring, c.policy = nil, nil, nil
 	c.request, c.session, c.report = Request{}, policy.Session{}, Report{}
+	c.last.ufrag, c.last.id = "", sessionID{}
 	m := &c.memory
 	m.doc.reset()
 	clear(m.names)

@@ -28,23 +28,43 @@ type frame struct {
 // message reads a text that is JSON, one value or several, bare or in frames, and reports whether it is. level
 // counts the strings that the text is in.
 func (d *document) message(t *text, level int) (bool, error) {
-	w := walker{d: d, level: level}
-	if t.quoted {
-		w.outer, w.level = t, level+1
-	} else if frames := lengthPrefixed(t.s); len(frames) > 0 {
-		is, err := w.records(t, func(yield func(sdp.Span) bool) {
-			for i := 0; i < len(frames) && yield(frames[i].packet); i++ {
-			}
-		})
-		if is {
-			d.frames = frames
+	if !t.quoted {
+		if frames := lengthPrefixed(t.s); len(frames) > 0 {
+			return d.framed(t, frames, level)
 		}
-		return is, err
 	}
-	if !strings.Contains(t.s, recordSeparator) {
-		w.top = t.top && !t.quoted
-		return w.record(t, sdp.Span{End: len(t.s)})
+	if strings.Contains(t.s, recordSeparator) {
+		return d.separated(t, level)
 	}
+	w := d.walkerOf(t, level)
+	w.top = t.top && !t.quoted
+	return w.record(t, sdp.Span{End: len(t.s)})
+}
+
+// walkerOf returns a walker that reads what a text says.
+func (d *document) walkerOf(t *text, level int) walker {
+	if t.quoted {
+		return walker{d: d, outer: t, level: level + 1}
+	}
+	return walker{d: d, level: level}
+}
+
+// framed reads an engine.io 3 payload.
+func (d *document) framed(t *text, frames []frame, level int) (bool, error) {
+	w := d.walkerOf(t, level)
+	is, err := w.records(t, func(yield func(sdp.Span) bool) {
+		for i := 0; i < len(frames) && yield(frames[i].packet); i++ {
+		}
+	})
+	if is {
+		d.frames = frames
+	}
+	return is, err
+}
+
+// separated reads records between separators.
+func (d *document) separated(t *text, level int) (bool, error) {
+	w := d.walkerOf(t, level)
 	return w.records(t, func(yield func(sdp.Span) bool) {
 		for start := 0; start <= len(t.s); {
 			end := len(t.s)

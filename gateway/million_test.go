@@ -40,7 +40,7 @@ func TestMillionSessions(t *testing.T) {
 			}
 			start := time.Now()
 			for i := range tt.size + tt.size/4 { // and a quarter of them make room
-				s.start(key(i), tt.pwd, true)
+				s.start(s.id(key(i)), tt.pwd, true)
 			}
 			took := time.Since(start)
 			grown := heap() - before
@@ -52,7 +52,7 @@ func TestMillionSessions(t *testing.T) {
 				t.Errorf("%d sessions of %d octets, want %d of at most %d", s.len(), grown/tt.size, tt.size, tt.most)
 			}
 			for _, i := range []int{tt.size/4 - 1, tt.size / 4, tt.size} {
-				if got := string(s.appendPwd(nil, key(i))); (got == tt.pwd) != (i >= tt.size/4) {
+				if got := string(s.appendPwd(nil, s.id(key(i)))); (got == tt.pwd) != (i >= tt.size/4) {
 					t.Errorf("session %d is %q", i, got)
 				}
 			}
@@ -66,12 +66,12 @@ func TestSessionsAllocateNothing(t *testing.T) {
 	s := newSessions(10, 10, time.Now)
 	for _, pwd := range []string{pwd, strings.Repeat("p", 256)} {
 		k := sessionKey{client, strings.Repeat("u", 256)}
-		s.start(k, pwd, true)
+		s.start(s.id(k), pwd, true)
 		dst := make([]byte, 0, 256)
 		if n := testing.AllocsPerRun(100, func() {
-			dst = s.appendPwd(dst[:0], k)
-			s.count(k, allSeen, 1)
-			s.start(k, pwd, false)
+			dst = s.appendPwd(dst[:0], s.id(k))
+			s.count(s.id(k), allSeen, 1)
+			s.start(s.id(k), pwd, false)
 		}); n != 0 || string(dst) != pwd {
 			t.Errorf("%v allocations", n)
 		}
@@ -83,7 +83,7 @@ func BenchmarkSessions(b *testing.B) {
 	keys := make([]sessionKey, 1<<16)
 	for i := range keys {
 		keys[i] = sessionKey{client, fmt.Sprintf("%08x", i)}
-		s.start(keys[i], pwd, true)
+		s.start(s.id(keys[i]), pwd, true)
 	}
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -91,8 +91,8 @@ func BenchmarkSessions(b *testing.B) {
 		dst := make([]byte, 0, 256)
 		for i := 0; p.Next(); i++ {
 			k := keys[i*40503%len(keys)]
-			dst = s.appendPwd(dst[:0], k)
-			s.count(k, allSeen, 1)
+			dst = s.appendPwd(dst[:0], s.id(k))
+			s.count(s.id(k), allSeen, 1)
 		}
 	})
 }

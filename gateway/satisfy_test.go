@@ -83,7 +83,7 @@ func TestSessionRefuses(t *testing.T) {
 func TestRefusedIsNotRemembered(t *testing.T) {
 	s := newGateway(t, hostPolicy("", "session {\n require_fingerprint = true\n}"))
 	s.Encrypt(context.Background(), Request{Body: []byte(offer()), Format: SDP, Client: client})
-	if len(s.sessions.appendPwd(nil, sessionKey{client, "XHiM"})) > 0 {
+	if len(s.sessions.appendPwd(nil, s.sessions.id(sessionKey{client, "XHiM"}))) > 0 {
 		t.Error("it is")
 	}
 }

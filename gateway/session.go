@@ -76,8 +76,11 @@ func newSessions(size, longSize int, now func() time.Time) *sessions {
 	return s
 }
 
-// id takes a ufrag of at most maxUfrag characters.
+// id returns the zero sessionID for a session that is not remembered: its ufrag is longer than RFC 8839 allows.
 func (s *sessions) id(k sessionKey) sessionID {
+	if len(k.ufrag) > maxUfrag {
+		return sessionID{}
+	}
 	var text [len(s.secret) + 1 + 16 + maxUfrag]byte
 	b := append(text[:0], s.secret[:]...)
 	b = append(b, byte(k.client.BitLen())) // an IPv4 address is not the IPv6 address that it is mapped to; none is neither
@@ -89,11 +92,11 @@ func (s *sessions) id(k sessionKey) sessionID {
 
 // start remembers a session. A whole description begins its count of candidates anew; a fragment goes
 // on with it. Credentials longer than RFC 8839 allows are not remembered.
-func (s *sessions) start(k sessionKey, pwd string, whole bool) {
-	if len(k.ufrag) > maxUfrag || len(pwd) > cipher.MaxPassword {
+func (s *sessions) start(id sessionID, pwd string, whole bool) {
+	if id == (sessionID{}) || len(pwd) > cipher.MaxPassword {
 		return
 	}
-	id, now := s.id(k), s.now()
+	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, known := s.find(id, now)
@@ -124,11 +127,8 @@ func (s *sessions) find(id sessionID, now time.Time) (pwd []byte, counts *counts
 }
 
 // appendPwd appends a session's password, nothing if the session is not known.
-func (s *sessions) appendPwd(dst []byte, k sessionKey) []byte {
-	if len(k.ufrag) > maxUfrag {
-		return dst
-	}
-	id, now := s.id(k), s.now()
+func (s *sessions) appendPwd(dst []byte, id sessionID) []byte {
+	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	pwd, _ := s.find(id, now)
@@ -136,11 +136,8 @@ func (s *sessions) appendPwd(dst []byte, k sessionKey) []byte {
 }
 
 // count adds to one count of a session, and returns what it is now. It begins the session's time anew.
-func (s *sessions) count(k sessionKey, which, add int) (n int, ok bool) {
-	if len(k.ufrag) > maxUfrag {
-		return 0, false
-	}
-	id, now := s.id(k), s.now()
+func (s *sessions) count(id sessionID, which, add int) (n int, ok bool) {
+	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, counted := s.find(id, now)

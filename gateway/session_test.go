@@ -18,12 +18,12 @@ func TestSessionsAreBounded(t *testing.T) {
 	s := newSessions(3, 3, func() time.Time { return now })
 	key := func(i int) sessionKey { return sessionKey{client, fmt.Sprint(i)} }
 	for i := range 3 {
-		s.start(key(i), pwd, true)
+		s.start(s.id(key(i)), pwd, true)
 	}
-	s.appendPwd(nil, key(0)) // used last, so 1 makes room
-	s.start(key(3), pwd, true)
+	s.appendPwd(nil, s.id(key(0))) // used last, so 1 makes room
+	s.start(s.id(key(3)), pwd, true)
 	for i, want := range []bool{true, false, true, true} {
-		if got := len(s.appendPwd(nil, key(i))) > 0; got != want {
+		if got := len(s.appendPwd(nil, s.id(key(i)))) > 0; got != want {
 			t.Errorf("session %d is known: %v", i, got)
 		}
 	}
@@ -36,16 +36,16 @@ func TestSessionsExpire(t *testing.T) {
 	now := t0
 	s := newSessions(3, 3, func() time.Time { return now })
 	k := sessionKey{client, "XHiM"}
-	s.start(k, pwd, true)
+	s.start(s.id(k), pwd, true)
 	now = now.Add(sessionExpires - 1)
-	if string(s.appendPwd(nil, k)) != pwd {
+	if string(s.appendPwd(nil, s.id(k))) != pwd {
 		t.Error("expired too early")
 	}
 	now = now.Add(1)
-	if _, ok := s.count(k, allSeen, 1); ok || len(s.appendPwd(nil, k)) > 0 {
+	if _, ok := s.count(s.id(k), allSeen, 1); ok || len(s.appendPwd(nil, s.id(k))) > 0 {
 		t.Error("did not expire")
 	}
-	if len(s.appendPwd(nil, k)) > 0 {
+	if len(s.appendPwd(nil, s.id(k))) > 0 {
 		t.Error("counting brought it back")
 	}
 }
@@ -53,18 +53,18 @@ func TestSessionsExpire(t *testing.T) {
 func TestSessionCounts(t *testing.T) {
 	s := newSessions(3, 3, time.Now)
 	k := sessionKey{client, "XHiM"}
-	s.start(k, pwd, true)
-	s.count(k, allSeen, 1)
-	s.start(k, pwd, false)
-	if n, ok := s.count(k, allSeen, 1); n != 2 || !ok {
+	s.start(s.id(k), pwd, true)
+	s.count(s.id(k), allSeen, 1)
+	s.start(s.id(k), pwd, false)
+	if n, ok := s.count(s.id(k), allSeen, 1); n != 2 || !ok {
 		t.Errorf("a fragment of the same session: %d", n)
 	}
-	s.start(k, pwd+"x", false)
-	if n, _ := s.count(k, allSeen, 1); n != 1 {
+	s.start(s.id(k), pwd+"x", false)
+	if n, _ := s.count(s.id(k), allSeen, 1); n != 1 {
 		t.Errorf("a fragment with another password: %d", n)
 	}
-	s.start(k, pwd+"x", true)
-	if n, _ := s.count(k, allSeen, 1); n != 1 {
+	s.start(s.id(k), pwd+"x", true)
+	if n, _ := s.count(s.id(k), allSeen, 1); n != 1 {
 		t.Errorf("a whole description: %d", n)
 	}
 }

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"strings"
 	"testing"
 )
@@ -16,19 +15,16 @@ func BenchmarkTrickle(b *testing.B) {
 		b.Run(kind, func(b *testing.B) {
 			s := newGateway(b, "")
 			s.config.Names = benchNames
-			offer := description(sessionOf("abcd"))
 			var messages []Request
 			for i := range 40 {
 				host := fmt.Sprintf("10.77.%d.%d", i%4, 2+i)
 				if kind == "name" {
 					host = name
 				}
-				body := fmt.Sprintf(`{"type":"candidate","room":"4711","from":"a83f","candidate":{"candidate":"candidate:%d 1 udp %d %s %d typ host generation 0 ufrag abcd network-id 1","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":"abcd"}}`,
-					1000+i, 2122129151-i, host, 40000+i)
-				messages = append(messages, Request{Body: []byte(body), Format: Message, Client: netip.MustParseAddr("10.77.1.2"), Secret: []byte(strings.Repeat("s", 32))})
+				messages = append(messages, trickleRequest(i, host))
 			}
 			begin := messages[0]
-			begin.Body = []byte(offer)
+			begin.Body = []byte(description(sessionOf("abcd")))
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				r := messages[i%len(messages)]
@@ -46,6 +42,14 @@ func BenchmarkTrickle(b *testing.B) {
 	}
 }
 
+// trickleRequest is one candidate of sessionOf("abcd"), as an application sends it.
+func trickleRequest(i int, host string) Request {
+	body := fmt.Sprintf(`{"type":"candidate","room":"4711","from":"a83f","candidate":{"candidate":"candidate:%d 1 udp %d %s %d typ host generation 0 ufrag abcd network-id 1","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":"abcd"}}`,
+		1000+i, 2122129151-i, host, 40000+i)
+	return Request{Body: []byte(body), Format: Message, Client: client, Secret: []byte(strings.Repeat("s", 32))}
+}
+
+// sessionOf is a description without candidates, which begins a session.
 func sessionOf(ufrag string) string {
 	return "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n" +
 		"c=IN IP4 0.0.0.0\r\na=ice-ufrag:" + ufrag + "\r\na=ice-pwd:MpiyNBrY/PGEqhMFOPRVzGsf\r\na=mid:0\r\n"
