@@ -257,14 +257,17 @@ func (c *call) originOf(addr netip.Addr) rawOrigin {
 
 type rawOrigin [16]byte
 
-// originUnder is half of a SHA-256 over a secret, the address, and the family of it, of which the last two have one
-// length: nothing can be appended to the half of a hash, and nothing else hashes to it.
-func originUnder(secret []byte, addr netip.Addr) rawOrigin {
-	var text [128]byte // on the stack, for secrets of the usual length
-	octets := addr.As16()
-	b := append(append(text[:0], secret...), octets[:]...)
-	sum := sha256.Sum256(append(b, byte(addr.BitLen())))
-	return rawOrigin(sum[:])
+// originUnder hashes an address, of a fixed length, under a secret of any length, whose hash comes first: unlike
+// HMAC it allocates nothing.
+func originUnder(secret []byte, addr netip.Addr) (o rawOrigin) {
+	var b [sha256.Size + 1 + 16]byte
+	key, octets := sha256.Sum256(secret), addr.As16()
+	copy(b[:], key[:])
+	b[sha256.Size] = byte(addr.BitLen()) // an IPv4 address is not the IPv6 address that it is mapped to
+	copy(b[sha256.Size+1:], octets[:])
+	sum := sha256.Sum256(b[:])
+	copy(o[:], sum[:])
+	return o
 }
 
 // fresh fills o with random octets. They are fetched for several addresses at once, as that is a system call.

@@ -39,32 +39,6 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// TestTrickleAllocations: nor does it allocate more for a candidate in a message of JSON, in either of two steps.
-func TestTrickleAllocations(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector has memory that is kept dropped at random")
-	}
-	const want = 3 // the body, the result, and the report
-	s := newGateway(t, "")
-	r := trickleRequest(0, "10.77.1.2")
-	got := math.Inf(1)
-	for range 50 { // the least, because the memory that is kept may go at any time
-		s.encrypt(t, Message, description(sessionOf("abcd")))
-		got = min(got, testing.AllocsPerRun(1, func() {
-			p, err := s.Begin(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if result, err := p.Encrypt(context.Background()); err != nil || result.Report.Encrypted != 1 {
-				t.Fatalf("%v, %+v", err, result)
-			}
-		}))
-	}
-	if got != want {
-		t.Errorf("%v allocations, want %v", got, want)
-	}
-}
-
 // TestMemoryIsNotShared has many requests at once, some of which fail, and wants in each result what a gateway
 // that serves nobody else gives, and in no later one.
 func TestMemoryIsNotShared(t *testing.T) {
