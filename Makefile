@@ -32,7 +32,7 @@ vuln:
 test:
 	$(GO) test -race -count=1 ./...
 	# What the race detector changes, or makes too slow to be done whole.
-	$(GO) test -count=1 -run 'TestAllocations|TestGuesses' ./gateway
+	$(GO) test -count=1 -run 'Allocations|TestGuesses' ./gateway
 	$(GO) -C $(nested) test -race -count=1 ./...
 
 # Browsers and other peers on networks of their own; wants root, for network namespaces.

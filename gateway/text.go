@@ -43,7 +43,7 @@ func (d *document) reset() {
 		d.kept[i].reset()
 	}
 	*d = document{
-		texts: emptied(d.texts), others: emptied(d.others), open: emptied(d.open),
+		texts: emptied(d.texts), others: emptied(d.others), open: emptied(d.open), unnamed: emptied(d.unnamed[:cap(d.unnamed)]),
 		kept: d.kept, unescaped: emptied(d.unescaped),
 	}
 }
