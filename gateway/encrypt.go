@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/candgw/candgw/internal/sdp"
 	"github.com/candgw/candgw/policy"
@@ -124,32 +123,6 @@ func (c *call) concealHosts() {
 func (t *text) tells(v policy.Verdict) bool {
 	return v.Action.Tells() && (v.Action != policy.Augment || t.hasRoomBeside())
 }
-
-// typeOf returns the type of a candidate as policies write it.
-func typeOf(t *text, cand *sdp.Candidate) string { return lower(cand.Type.Of(t.s)) }
-
-func transportOf(t *text, cand *sdp.Candidate) string { return lower(cand.Transport.Of(t.s)) }
-
-// lower returns a word of a candidate in lower case, and no part of the body.
-func lower(word string) string {
-	switch word {
-	case hostType:
-		return hostType
-	case "srflx":
-		return "srflx"
-	case "prflx":
-		return "prflx"
-	case "relay":
-		return "relay"
-	case "udp":
-		return "udp"
-	case "tcp":
-		return "tcp"
-	}
-	return strings.Clone(strings.ToLower(word))
-}
-
-func isHost(t *text, cand *sdp.Candidate) bool { return typeOf(t, cand) == hostType }
 
 // drop takes a candidate out: its line, or, if it is all of its text, the text.
 func (t *text) drop(cand *sdp.Candidate) {
@@ -395,44 +368,4 @@ func (c *call) reveal(t *text, cand *sdp.Candidate, v policy.Verdict, addr netip
 	t.edits = describeNoMore(t.edits, cand)
 	c.redactRelated(t, cand, v)
 	return decided(v, FateRevealed, "")
-}
-
-// concealDropped conceals the address of a candidate that is dropped before any policy was asked: it may
-// be a host's, unless the policy for hosts would tell it.
-func (c *call) concealDropped(t *text, cand *sdp.Candidate) {
-	addr := cand.Host.Addr
-	if !policy.Reachable(addr) {
-		return
-	}
-	mayBeHost := isHost(t, cand) || !slices.Contains(candidateTypes[:], typeOf(t, cand))
-	if mayBeHost && !c.tellsHosts(addr) {
-		c.conceal(addr)
-	}
-}
-
-// conceal says that an address that stands in the body is to stand there no longer, unless a
-// candidate that is kept tells it.
-func (c *call) conceal(addr netip.Addr) {
-	if c.told[addr] {
-		return
-	}
-	if c.concealed[addr] {
-		return
-	}
-	c.concealed[addr] = true
-	var text [len(longestAddr)]byte
-	c.heads.add(headOf(view(addr.AppendTo(text[:0]))))
-	c.heads.add(head{0, ':'}) // of an IPv4-mapped one
-}
-
-// hide conceals an address once it is known which addresses are told.
-func (c *call) hide(addr netip.Addr) {
-	if addr.IsValid() {
-		c.hidden = append(c.hidden, addr)
-	}
-}
-
-// tell says that a candidate tells an address.
-func (c *call) tell(addr netip.Addr) {
-	c.told[addr] = true
 }

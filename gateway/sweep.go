@@ -189,6 +189,7 @@ func (h *heads) mayEndAt(s string, start, sep int) bool {
 	return sep > start+1 && hexDigits[s[sep-2]] != noDigit && last[hexDigits[s[sep-2]]<<4|one]
 }
 
+// isColon returns 1 for ':' and 0 for '.', without a branch.
 func isColon(sep byte) int { return int(sep >> 4 & 1) }
 
 func headOf(run string) (h head) {

@@ -1,6 +1,10 @@
 package gateway
 
-import "github.com/candgw/candgw/internal/sdp"
+import (
+	"strings"
+
+	"github.com/candgw/candgw/internal/sdp"
+)
 
 // parse reads a description, or a fragment, in the memory that the text has for it.
 func (t *text) parse(fragment bool) error { return t.description().Parse(t.s, fragment) }
@@ -47,3 +51,29 @@ func (d *document) reset() {
 		kept: d.kept, unescaped: emptied(d.unescaped),
 	}
 }
+
+// typeOf returns the type of a candidate as policies write it.
+func typeOf(t *text, cand *sdp.Candidate) string { return lower(cand.Type.Of(t.s)) }
+
+func transportOf(t *text, cand *sdp.Candidate) string { return lower(cand.Transport.Of(t.s)) }
+
+// lower returns a word of a candidate in lower case, and no part of the body.
+func lower(word string) string {
+	switch word {
+	case hostType:
+		return hostType
+	case "srflx":
+		return "srflx"
+	case "prflx":
+		return "prflx"
+	case "relay":
+		return "relay"
+	case "udp":
+		return "udp"
+	case "tcp":
+		return "tcp"
+	}
+	return strings.Clone(strings.ToLower(word))
+}
+
+func isHost(t *text, cand *sdp.Candidate) bool { return typeOf(t, cand) == hostType }
