@@ -480,6 +480,31 @@ func TestFoundation(t *testing.T) {
 	}
 }
 
+// A foundation depends on what it is made of alone, however long, and on all of it: docs/names.md.
+func TestFoundationOfAnyLength(t *testing.T) {
+	k := newKey(t, AESUUID)
+	seen := map[string]int{}
+	for n := range 200 {
+		origin := make([]byte, n) // zeros, which padding must not be taken for
+		got := k.Foundation(pwd, origin, "1")
+		if m, ok := seen[got]; ok {
+			t.Errorf("origins of %d and %d zeros give the same foundation", m, n)
+		}
+		seen[got] = n
+		k.Foundation(strings.Repeat("p", 256), nil, "2")
+		msg := append([]byte("\x00\x18"+pwd+"\x00\x011"), origin...)
+		var tag [16]byte
+		newCMAC(newAES(derive(k.Material(), "candgw/v1 foundation cmac"))).sum(&tag, msg)
+		if want := hex.EncodeToString(tag[:8]); got != want || k.Foundation(pwd, origin, "1") != want {
+			t.Errorf("%d octets of origin: got %s, want %s", n, got, want)
+		}
+	}
+	var dst [16]byte
+	if allocs := testing.AllocsPerRun(100, func() { k.AppendFoundation(dst[:0], pwd, nil, "1") }); allocs != 0 {
+		t.Errorf("it allocates %v times", allocs)
+	}
+}
+
 func TestOpenAllocatesNothing(t *testing.T) {
 	k, foreign := newKey(t, AESUUID), newKey(t, AESUUID)
 	for _, addr := range []string{"10.9.8.7", "2001:db8::7"} {

@@ -74,7 +74,7 @@ type Key struct {
 // parts is what of a key is secret.
 type parts struct {
 	material   []byte
-	foundation macPool
+	foundation *foundationMAC
 
 	// One of the two is set. They are not one interface, so that what a lookup passes does not escape.
 	uuid  *uuidSealer
@@ -94,8 +94,7 @@ func NewKey(suite Suite, material []byte) (*Key, error) {
 		}
 		return nil, fmt.Errorf("%w: a key of %s has %s octets, not %d", ErrKeySize, suite, want, len(material))
 	}
-	p := &parts{material: slices.Clone(material)}
-	p.foundation.init(derive(material, "candgw/v1 foundation"))
+	p := &parts{material: slices.Clone(material), foundation: newFoundationMAC(material)}
 	switch suite {
 	case AESUUID:
 		p.uuid = newUUIDSealer(material)
@@ -164,22 +163,6 @@ func (k *Key) Encrypt(addr netip.Addr, pwd string, origin []byte) (Name, error) 
 // Where names are opened by the million, an [Opener] does it without allocating.
 func (k *Key) Open(n Name, pwd string) (netip.Addr, error) {
 	return (&Opener{name: n}).Open(k, pwd)
-}
-
-// Foundation replaces a candidate's foundation, which may be computed from the address, by one that
-// tells nothing of it: HMAC-SHA-256 under a key of its own over pwd, the old foundation and origin,
-// the first 8 octets as hexadecimal digits. What it promises rests on origin as in [Key.Encrypt].
-func (k *Key) Foundation(pwd string, origin []byte, foundation string) string {
-	return string(k.AppendFoundation(nil, pwd, origin, foundation))
-}
-
-// AppendFoundation appends what [Key.Foundation] returns, 16 octets. It allocates nothing where dst has room.
-func (k *Key) AppendFoundation(dst []byte, pwd string, origin []byte, foundation string) []byte {
-	pool := &k.secret.Load().foundation
-	m := pool.get()
-	dst = hex.AppendEncode(dst, m.field(pwd).field(foundation).write(origin).sum()[:8])
-	pool.put(m)
-	return dst
 }
 
 // String returns the key's suite and id, never its material.

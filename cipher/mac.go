@@ -30,7 +30,7 @@ type mac struct {
 	out  [sha256.Size]byte
 }
 
-// field adds the length of s as 2 octets, big-endian, and s, which is an ice-pwd or a foundation.
+// field adds the length of s as 2 octets, big-endian, and s, which is an ice-pwd.
 func (m *mac) field(s string) *mac {
 	length := [2]byte{byte(len(s) >> 8), byte(len(s))}
 	gather(m, length[:])
