@@ -4,7 +4,6 @@ import (
 	"net/netip"
 
 	"github.com/candgw/candgw/cipher"
-	"github.com/candgw/candgw/internal/sdp"
 	"github.com/candgw/candgw/policy"
 )
 
@@ -33,7 +32,7 @@ type memory struct {
 
 	// Scratch.
 	seed        []byte
-	decided     []sdp.Span
+	decided     octets // of a text: what it is known what to do with
 	edits       []edit
 	connections []connection
 }
@@ -79,7 +78,6 @@ func (c *call) done() {
 	clear(m.made[:cap(m.made)])
 	m.made = m.made[:0]
 	m.seed = emptied(m.seed)
-	m.decided = emptied(m.decided)
 	m.edits = emptied(m.edits)
 	m.connections = emptied(m.connections)
 	g.calls.Put(c)

@@ -3,7 +3,6 @@ package gateway
 import (
 	"math/bits"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/candgw/candgw/internal/sdp"
@@ -22,62 +21,55 @@ func (c *call) sweep(t *text) {
 	if len(c.concealed) == 0 {
 		return
 	}
-	decided := append(emptied(c.decided), t.keep...)
-	for _, e := range t.edits {
-		decided = append(decided, e.Span)
+	c.decided = c.decided.none(len(t.s))
+	for _, kept := range t.keep {
+		c.decided.add(kept)
+	}
+	for i := range t.edits {
+		c.decided.add(t.edits[i].Span)
 	}
 	if t.desc != nil {
 		for i := range t.desc.Candidates {
-			decided = append(decided, t.desc.Candidates[i].Host.Span)
+			c.decided.add(t.desc.Candidates[i].Host.Span)
 		}
 		for i := range t.desc.Fields {
-			decided = append(decided, t.desc.Fields[i].Host.Span)
+			c.decided.add(t.desc.Fields[i].Host.Span)
 		}
 	}
-	slices.SortFunc(decided, func(a, b sdp.Span) int { return a.Start - b.Start })
-	decided = append(decided, sdp.Span{Start: len(t.s), End: len(t.s)})
-	c.decided = decided
-	at := 0
-	for _, d := range decided {
-		if at < d.Start {
-			c.sweepSpan(t, at, d.Start)
-		}
-		at = max(at, d.End)
-	}
+	c.sweepUndecided(t)
 }
 
-// sweepSpan finds concealed addresses anywhere in a span, as in 10.0.0.1:5000, and written in whichever way
-// (FD00::1, fd00:0::1). Each begins with a head, whose separator has another one after four digits at most.
-func (c *call) sweepSpan(t *text, start, end int) {
-	s, at, done, last := t.s[:end], start, start, start-maxHead-2
-	for ; at+8 <= end; at += 8 { // octets at a time, because all of the text goes through here
-		for marks := separators(s[at : at+8]); marks != 0; marks &= marks - 1 {
-			sep := at + bits.TrailingZeros64(marks)/8
-			if sep-last <= maxHead+1 && c.heads.mayEndAt(s, start, last) {
-				done = c.sweepAround(t, s, start, done, last)
+// sweepUndecided finds concealed addresses anywhere but in spans that are decided, as in 10.0.0.1:5000, and written
+// in whichever way (FD00::1, fd00:0::1). Each begins with a head, whose separator has another one after four
+// digits at most.
+func (c *call) sweepUndecided(t *text) {
+	// 64 octets at a time, because all of the text goes through here, of which the last 8 are there to see what
+	// comes after those before.
+	const step = 56
+	done := 0
+	for at := 0; at < len(t.s); at += step {
+		marks := separatorsFrom(t.s, at)
+		after := marks >> 1      // those with another one as the next octet,
+		near := after | after>>1 // or the one after that,
+		near |= near>>2 | after>>maxHead
+		for near &= marks << (64 - step) >> (64 - step); near != 0; near &= near - 1 {
+			sep := at + bits.TrailingZeros64(near)
+			if c.heads.mayEndAt(t.s, sep) && !c.decided.has(sep) {
+				gap := c.decided.gap(sep, len(t.s))
+				done = c.sweepAround(t, t.s[:gap.End], gap.Start, max(done, gap.Start), sep)
 			}
-			last = sep
 		}
-	}
-	for ; at < end; at++ {
-		if s[at] != '.' && s[at] != ':' {
-			continue
-		}
-		if at-last <= maxHead+1 && c.heads.mayEndAt(s, start, last) {
-			done = c.sweepAround(t, s, start, done, last)
-		}
-		last = at
 	}
 }
 
-// separators sets the highest bit of each octet, of the 8 of s, that is '.' or ':', or '*' or '>', which are
-// the same but for the bits in which those two differ.
-func separators(s string) uint64 {
-	const each, low = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f
-	x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-	x = (x | each*('.'^':')) ^ each*('.'|':') // 0 where one of them is
-	return ^((x&low + low) | x | low)
+// separatorsFrom is separators of what stands in s from an offset on, be it shorter than that.
+func separatorsFrom(s string, at int) uint64 {
+	if len(s)-at >= 64 {
+		return separators(s[at : at+64])
+	}
+	var end [64]byte
+	copy(end[:], s[at:])
+	return separators(view(end[:]))
 }
 
 // sweepAround takes out the concealed address whose head has its separator at an offset, if there is one.
@@ -170,13 +162,13 @@ func (h *heads) reset() {
 	*h = heads{all: h.all}
 }
 
-// mayEndAt reports whether a head may stand in s, from start on, whose separator is at an offset.
-func (h *heads) mayEndAt(s string, start, sep int) bool {
+// mayEndAt reports whether a head may stand in s whose separator is at an offset.
+func (h *heads) mayEndAt(s string, sep int) bool {
 	last := &h.last[isColon(s[sep])]
 	if s[sep] == ':' && sep+1 < len(s) && s[sep+1] == ':' && last[0] {
 		return true
 	}
-	if sep == start {
+	if sep == 0 {
 		return false
 	}
 	one := hexDigits[s[sep-1]]
@@ -186,7 +178,7 @@ func (h *heads) mayEndAt(s string, start, sep int) bool {
 	if last[one] {
 		return true
 	}
-	return sep > start+1 && hexDigits[s[sep-2]] != noDigit && last[hexDigits[s[sep-2]]<<4|one]
+	return sep > 1 && hexDigits[s[sep-2]] != noDigit && last[hexDigits[s[sep-2]]<<4|one]
 }
 
 // isColon returns 1 for ':' and 0 for '.', without a branch.
