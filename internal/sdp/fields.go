@@ -145,11 +145,7 @@ func (p *parser) attribute(n int, whole, value Span) error {
 	}
 	switch known {
 	case "candidate":
-		c, err := p.candidate(n, value)
-		if err != nil {
-			return err
-		}
-		c.Whole, c.Section = whole, len(p.desc.Sections)-1
+		return p.candidateLine(n, whole, value)
 	case "remote-candidates":
 		words := p.words(arg, len(p.text))
 		if len(words) == 0 || len(words)%3 != 0 {
@@ -178,6 +174,16 @@ func (p *parser) attribute(n int, whole, value Span) error {
 	case "identity":
 		return p.identity(n, whole, arg)
 	}
+	return nil
+}
+
+// candidateLine reads a=candidate.
+func (p *parser) candidateLine(n int, whole, value Span) error {
+	c, err := p.candidate(n, value)
+	if err != nil {
+		return err
+	}
+	c.Whole, c.Section = whole, len(p.desc.Sections)-1
 	return nil
 }
 

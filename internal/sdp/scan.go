@@ -15,6 +15,7 @@ type scanner struct {
 	line    int  // the number of that line, from 1
 	at      int  // where the next line begins
 	hides   bool // a candidate or a key may begin within that line
+	is      bool // that line begins as every stack begins a candidate
 	odd     bool // it stopped because the text is not plain
 	empty   bool // there was an empty line: no other may follow
 }
@@ -56,7 +57,7 @@ func (s *scanner) next() bool {
 			return false
 		}
 		if inner > start || hides || matters(content) {
-			s.content, s.at, s.line, s.hides = Span{start, end}, next, line, hides
+			s.content, s.at, s.line, s.hides, s.is = Span{start, end}, next, line, hides, inner > start
 			return true
 		}
 	}

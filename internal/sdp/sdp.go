@@ -142,7 +142,13 @@ func (p *parser) scan(fragment bool) (plain bool, err error) {
 			continue
 		}
 		p.clean = !s.hides
-		if err := p.field(s.line, Span{s.content.Start, s.at}, s.content); err != nil {
+		whole := Span{s.content.Start, s.at}
+		if s.is && p.clean {
+			err = p.candidateLine(s.line, whole, Span{s.content.Start + len("a="), s.content.End})
+		} else {
+			err = p.field(s.line, whole, s.content)
+		}
+		if err != nil {
 			return true, err
 		}
 	}

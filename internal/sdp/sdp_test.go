@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -382,6 +383,16 @@ func TestHidesCandidate(t *testing.T) {
 	} {
 		if got := HidesCandidate(text); got != want {
 			t.Errorf("%q: got %v", text, got)
+		}
+	}
+}
+
+func TestParseIPv4(t *testing.T) {
+	for _, s := range []string{"10.77.1.2", "0.0.0.0", "255.255.255.255", "256.1.1.1", "1.1.1.256", "1.2.3", "1.2.3.4.5", "1.2.3.",
+		".1.2.3", "1..2.3", "01.2.3.4", "1.2.3.04", "1.2.3.00", "1.2.3.4a", "", "1", "1.2.3.1000", "::1", "1.2.3.-4", "1.2.3.4 ", "x.local"} {
+		want, err := netip.ParseAddr(s)
+		if got, ok := parseIPv4(s); ok != (err == nil && want.Is4()) || ok && got != want {
+			t.Errorf("%q: got %v, %v; want %v, %v", s, got, ok, want, err)
 		}
 	}
 }
