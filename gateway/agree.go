@@ -21,29 +21,11 @@ func agree(s string, cand *sdp.Candidate) error {
 }
 
 // isPlain reports whether a candidate is written as nearly all are, so that every reader finds the same words
-// in it: between the fields that we found stand single spaces and nothing else, the type is in lower case, and
-// the port has no zeros before it. A fuzz test holds that pion/ice agrees on all of these; having it read
-// them took a fifth of the time.
+// in it. Our own reader takes single spaces between fields and nothing else; here the prefix and the type are in lower
+// case besides, and the port has no zeros before it. A fuzz test holds that pion/ice agrees on all of these; having
+// it read them took a fifth of the time.
 func isPlain(s string, c *sdp.Candidate) bool {
-	const before = "candidate:"
-	words := [...]sdp.Span{
-		{Start: c.Text.Start + len(before), End: c.Foundation.End},
-		{Start: c.Foundation.End + 1, End: c.Transport.Start - 1}, // the component
-		{Start: c.Transport.Start, End: c.Transport.End},
-		{Start: c.Transport.End + 1, End: c.Host.Start - 1}, // the priority
-		{Start: c.Host.Start, End: c.Host.End},
-		{Start: c.Host.End + 1, End: c.Port.End},
-		{Start: c.Port.End + 1, End: c.Type.Start - 1}, // typ
-		{Start: c.Type.Start, End: c.Type.End},
-	}
-	for i, w := range words {
-		if w.Start >= w.End || i > 0 && s[w.Start-1] != ' ' {
-			return false
-		}
-	}
-	return words[0].Start == c.Foundation.Start && words[5].Start == c.Port.Start &&
-		s[c.Text.Start:c.Foundation.Start] == before && s[c.Port.Start] != '0' &&
-		strings.Count(s[c.Foundation.Start:c.Type.Start], " ") == len(words)-1 &&
+	return strings.HasPrefix(c.Text.Of(s), "candidate:") && s[c.Port.Start] != '0' &&
 		slices.Contains(candidateTypes[:], c.Type.Of(s))
 }
 

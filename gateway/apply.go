@@ -26,7 +26,9 @@ func (d *document) editsOfBody(out []edit) []edit {
 			copies = append(copies, d.copyElement(t, out))
 		}
 	}
-	out = inOrder(append(out, copies...))
+	if len(d.texts)+len(d.rest)+len(d.arrays) > 1 {
+		out = inOrder(append(out, copies...))
+	}
 	if lengths := d.correctLengths(out); len(lengths) > 0 {
 		out = inOrder(append(out, lengths...))
 	}

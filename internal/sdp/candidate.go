@@ -159,7 +159,7 @@ func (p *parser) candidate(n int, text Span) (*Candidate, error) {
 		Foundation: w[0], Transport: w[2], Port: w[5], Type: w[7]})
 	c := &p.desc.Candidates[len(p.desc.Candidates)-1]
 	var wrong string
-	c.Host, wrong = parseHost(w[4], word(4))
+	c.Host, wrong = p.host(w[4])
 	switch component, ok := number(word(1), 256); {
 	case !isFoundation(word(0)):
 		return broken("a broken foundation: want 1 to 32 letters, digits, '+' or '/'")
@@ -215,7 +215,7 @@ func (p *parser) extensions(c *Candidate, w []Span, fields Span) error {
 				return broken("two related addresses")
 			}
 			var wrong string
-			if c.Related, wrong = parseHost(w[i+1], word(i+1)); wrong != "" {
+			if c.Related, wrong = p.host(w[i+1]); wrong != "" {
 				return broken("a related address with " + wrong)
 			}
 			continue
@@ -266,7 +266,7 @@ func (p *parser) plainCandidate(n int, text Span) (c *Candidate, rest []Span, ok
 		transport.Empty() || address.Empty() || kind.Empty() || !isFoundation(foundation.Of(s)) {
 		return nil, nil, false
 	}
-	host, wrong := parseHost(address, address.Of(s))
+	host, wrong := p.host(address)
 	if wrong != "" {
 		return nil, nil, false
 	}
@@ -318,11 +318,16 @@ func isFoundation(s string) bool {
 // isAlnum reports whether c is a letter of ASCII or a digit.
 func isAlnum(c byte) bool { return c-'0' <= 9 || c|' '-'a' <= 'z'-'a' }
 
-// parseHost reads an address or a name. What is wrong with it is said in words that fit after "with".
-func parseHost(at Span, s string) (h Host, wrong string) {
+// host reads an address or a name. What is wrong with it is said in words that fit after "with".
+func (p *parser) host(at Span) (h Host, wrong string) {
 	h.Span = at
+	s := at.Of(p.text)
 	if addr, ok := parseIPv4(s); ok {
 		h.Addr = addr
+		return h, ""
+	}
+	if p.last.Addr.IsValid() && s == p.last.Of(p.text) {
+		h.Addr = p.last.Addr
 		return h, ""
 	}
 	if strings.IndexByte(s, '%') >= 0 {
@@ -332,6 +337,7 @@ func parseHost(at Span, s string) (h Host, wrong string) {
 		addr, err := netip.ParseAddr(s)
 		if err == nil {
 			h.Addr = addr.Unmap()
+			p.last = h
 			return h, ""
 		}
 	} else if isName(s) {

@@ -94,7 +94,7 @@ func (p *parser) connection(n int, whole, value Span) error {
 }
 
 func (p *parser) address(f Field, addr Span) error {
-	host, err := parseHost(addr, addr.Of(p.text))
+	host, err := p.host(addr)
 	if err != "" {
 		return &Error{f.Line, "the address has " + err}
 	}

@@ -199,6 +199,8 @@ type parser struct {
 	// clean says of the line being read that it is printable ASCII, in which neither a candidate nor a
 	// key begins.
 	clean bool
+	// last is the last IPv6 address that was read: most candidates of a host have the same one or two.
+	last Host
 	// buf holds the words of a line: those of a candidate with every extension that is known.
 	buf [40]Span
 }
