@@ -106,20 +106,14 @@ func (c *call) isAsked(name string) bool {
 func (c *call) askNames(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, c.gateway.config.Patience)
 	defer cancel()
-	if len(c.names) == 1 { // as in most candidates that trickle
-		for name := range c.names {
-			c.names[name] = askName(ctx, c.gateway.config.Names, name, c.request.Client)
-		}
-		return
-	}
-	type answer struct {
-		name string
-		addr netip.Addr
-	}
 	answers := make(chan answer, len(c.names))
-	resolver, client := c.gateway.config.Names, c.request.Client
+	resolver, client, left := c.gateway.config.Names, c.request.Client, len(c.names)
 	for name := range c.names {
-		go func() { answers <- answer{name, askName(ctx, resolver, name, client)} }()
+		if left--; left > 0 {
+			go askName(ctx, resolver, name, client, answers)
+		} else { // while the others are asked for
+			askName(ctx, resolver, name, client, answers)
+		}
 	}
 	for range len(c.names) {
 		a := <-answers
@@ -127,13 +121,18 @@ func (c *call) askNames(ctx context.Context) {
 	}
 }
 
-// askName returns what a name stands for; not valid where nobody answers.
-func askName(ctx context.Context, resolver NameResolver, name string, client netip.Addr) netip.Addr {
-	addr, err := resolver.ResolveName(ctx, name, client)
+// An answer is what a browser's name stands for; not valid where nobody answers.
+type answer struct {
+	name string
+	addr netip.Addr
+}
+
+func askName(ctx context.Context, r NameResolver, name string, client netip.Addr, answers chan<- answer) {
+	addr, err := r.ResolveName(ctx, name, client)
 	if err != nil {
-		return netip.Addr{}
+		addr = netip.Addr{}
 	}
-	return addr.Unmap().WithZone("")
+	answers <- answer{name, addr.Unmap().WithZone("")}
 }
 
 // isOurs reports whether a candidate is encrypted already, under a key of the ring.
