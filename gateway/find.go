@@ -120,7 +120,7 @@ func (d *document) find(body string, format Format) error {
 }
 
 // classify takes a text for a description or a candidate if it is one, or for what holds some. A member sdp or
-// candidate that is none is refused, and so is any other text that hides one. level counts the strings
+// candidate that is nearly one is refused, and so is any other text that hides one. level counts the strings
 // that it is in.
 func (d *document) classify(t *text, level int) error {
 	var err error
@@ -138,6 +138,9 @@ func (d *document) classify(t *text, level int) error {
 			return err
 		}
 		switch {
+		case !lines && t.meansElse():
+			d.pass(t.other(false))
+			return nil
 		case (lines || t.key == "sdp") && !inForm(t.s):
 			err = t.parse(true)
 		case t.key == "candidate":
@@ -161,6 +164,18 @@ func (d *document) classify(t *text, level int) error {
 		d.texts = append(d.texts, t)
 	}
 	return err
+}
+
+// meansElse reports whether a member sdp or candidate is of an application that calls other things so, as the
+// name of somebody who applies: no reader could take it for one of ours, and it tells no address.
+func (t *text) meansElse() bool {
+	switch {
+	case mayTell(t.s) || hides(t.s):
+		return false
+	case t.key == "sdp":
+		return !strings.Contains(t.s, "=")
+	}
+	return t.key == "candidate" && !strings.Contains(strings.ToLower(t.s), "typ")
 }
 
 func (t *text) other(foundation bool) other {

@@ -265,3 +265,26 @@ func TestHostileMessagesEnd(t *testing.T) {
 		}
 	}
 }
+
+// TestOtherMeanings has members with the names of ours that hold something else pass, unless they tell an address.
+func TestOtherMeanings(t *testing.T) {
+	for body, passes := range map[string]bool{
+		`{"candidate":"John Doe","job":7}`:                  true,
+		`{"candidate":"https://jobs.example/a?b=c"}`:        true,
+		`{"sdp":"sales department"}`:                        true,
+		`{"candidate":"1 1 udp 1 10.0.0.1 5"}`:              false,
+		`{"candidate":"1 1 udp 1 10.0.0.1 5 typ host"}`:     false,
+		`{"candidate":"1 1 udp 1 a.example 5 Typ host"}`:    false,
+		`{"candidate":"x a=candidate:1 1 udp 1 a.example"}`: false,
+		`{"candidate":"candidate:1 1 udp"}`:                 false,
+		`{"sdp":"a=b"}`:                                     true,
+		`{"sdp":"sales at 10.0.0.1"}`:                       false,
+	} {
+		for _, format := range []Format{JSON, Message} {
+			_, err := newGateway(t, "").Encrypt(t.Context(), Request{Body: []byte(body), Format: format, Client: client})
+			if (err == nil) != passes {
+				t.Errorf("%s: %v", body, err)
+			}
+		}
+	}
+}

@@ -105,6 +105,9 @@ func (p *pump) read(ctx context.Context) ending {
 		if err != nil {
 			return endingOf(err)
 		}
+		if cap(p.buffer) > chunk { // which many silent connections must not keep
+			p.buffer = nil
+		}
 	}
 }
 
@@ -173,7 +176,7 @@ func looksLikeJSON(body []byte) bool {
 // readWhole reads a message into the pump's buffer. If it is longer than can be looked into it returns the
 // beginning.
 func (p *pump) readWhole(r io.Reader) (body []byte, whole bool, err error) {
-	if cap(p.buffer) == 0 || cap(p.buffer) > 4*chunk {
+	if cap(p.buffer) == 0 {
 		p.buffer = make([]byte, 0, 4<<10)
 	}
 	b := p.buffer[:0]
