@@ -1,0 +1,84 @@
+// Beside the page and out of its reach: passes the questions of page.js to worker.js, and answers when the budget is over.
+//
+// What comes from page.js may be forged by the page. It is bounded here and checked by the worker, which knows from the
+// browser whose page it is.
+(() => {
+  "use strict";
+  const api = /** @type {any} */ (globalThis).browser ?? chrome;
+  const mostOpen = 64; // questions at once; a page has no use for more
+  const longestCandidate = 2048, longestPwd = 256; // in UTF-16 units
+  const wakeEvery = 10_000; // milliseconds; a worker without work ends after 30 s
+  let budget = 300; // milliseconds
+  let open = 0;
+  let woken = -wakeEvery;
+  /** @type {Node | undefined} */
+  let page;
+
+  /** @param {object} message @returns {Promise<any>} undefined where nobody answers, as when the extension was removed */
+  async function send(message) {
+    try {
+      return await api.runtime.sendMessage(message);
+    } catch {
+      return undefined;
+    }
+  }
+
+  async function wake() {
+    if (performance.now() - woken < wakeEvery) return;
+    woken = performance.now();
+    const answer = await send({ kind: "wake" });
+    if (answer?.budget > 0) budget = answer.budget;
+  }
+
+  /** @type {any} */
+  let counts;
+  /** @param {"encrypted" | "kept" | "dropped" | "late"} what @param {number} began @param {any} [reply] of the worker */
+  function count(what, began, reply) {
+    if (!counts) {
+      counts = { kind: "count", encrypted: 0, kept: 0, dropped: 0, late: 0, ms: 0, gateway: "", problem: "" };
+      setTimeout(() => { send(counts); counts = undefined; }, 200);
+    }
+    counts[what]++;
+    counts.ms = Math.max(counts.ms, Math.round(performance.now() - began));
+    counts.gateway = reply?.gateway ?? counts.gateway;
+    counts.problem = reply?.problem ?? reply?.answers?.[0]?.kept ?? counts.problem;
+  }
+
+  /** @param {string} id @param {string} candidate @param {string} pwd */
+  async function ask(id, candidate, pwd) {
+    const began = performance.now();
+    open++;
+    /** @type {any} */
+    let timer;
+    const late = new Promise((resolve) => { timer = setTimeout(() => resolve("late"), budget); });
+    const reply = await Promise.race([send({ kind: "encrypt", candidates: [{ candidate, pwd }] }), late]);
+    clearTimeout(timer);
+    open--;
+    const answer = reply?.answers?.[0] ?? {};
+    if (typeof answer.candidate === "string") tell(id, "encrypted", answer.candidate);
+    else tell(id, "dropped" in answer ? "dropped" : "kept", "");
+    count(reply === "late" ? "late" : "candidate" in answer ? "encrypted" : "dropped" in answer ? "dropped" : "kept", began, reply);
+  }
+
+  /** @param {string} id @param {string} verdict @param {string} candidate */
+  function tell(id, verdict, candidate) {
+    page?.dispatchEvent(new CustomEvent("answer", { detail: id + "\n" + verdict + "\n" + candidate }));
+  }
+
+  /** @param {Event} event with whom page.js speaks: a node that is in no document */
+  function meet(event) {
+    const node = /** @type {MouseEvent} */ (event).relatedTarget;
+    if (page || !(node instanceof Node)) return;
+    page = node;
+    page.addEventListener("ask", (asked) => {
+      const [id, candidate, pwd, ...more] = String(/** @type {CustomEvent} */ (asked).detail).split("\n");
+      if (open >= mostOpen || pwd === undefined || more.length > 0 || candidate.length > longestCandidate || pwd.length > longestPwd) return;
+      asked.preventDefault(); // it is taken
+      ask(id, candidate, pwd);
+    });
+    page.addEventListener("wake", wake);
+    document.removeEventListener("candgw-page", meet);
+  }
+  document.addEventListener("candgw-page", meet);
+  document.dispatchEvent(new Event("candgw-relay"));
+})();
