@@ -13,6 +13,9 @@ command -v apt-get >/dev/null || echo "Also unpack into $e2e/debian what Debian 
 	strace unbound bind9 bind9-utils nftables janus
 command -v npm >/dev/null || "$here/install.sh" nodejs npm
 
+# Tests lay policies over it, in namespaces of their own.
+[ -d /etc/firefox ] || "$here/as-root.sh" mkdir /etc/firefox
+
 unpacked=$e2e/debian
 if [ "$(cat "$unpacked/unpacked" 2>/dev/null)" != "$unpack" ]; then
 	rm -rf "$unpacked" "$unpacked.new"

@@ -37,6 +37,12 @@ func startChromium(t *testing.T, ns namespace) browser {
 // startChromiumWith takes further arguments for the browser.
 func startChromiumWith(t *testing.T, ns namespace, arguments ...string) *chromium {
 	t.Helper()
+	return runChromium(t, ns, append(arguments, "--disable-extensions")...)
+}
+
+// runChromium is startChromiumWith for a browser that may have extensions.
+func runChromium(t *testing.T, ns namespace, arguments ...string) *chromium {
+	t.Helper()
 	path, err := chromiumPath()
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +54,7 @@ func startChromiumWith(t *testing.T, ns namespace, arguments ...string) *chromiu
 	arguments = append([]string{
 		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync",
-		"--disable-extensions", "--no-proxy-server", "--user-data-dir=" + profile, "--remote-debugging-pipe"}, arguments...)
+		"--no-proxy-server", "--user-data-dir=" + profile, "--remote-debugging-pipe"}, arguments...)
 	cmd := ns.command(path, arguments...)
 	// A browser that is killed leaves its temporary files, so they go where the test removes them.
 	cmd.Env = append(os.Environ(), "TMPDIR="+profile)

@@ -73,8 +73,9 @@ func startFirefoxWith(t *testing.T, ns namespace, preferences string, mayCapture
 	}
 	// The handshake of a WebSocket tells an origin, and Firefox wants to be told which are to be let in.
 	const address, origin = "127.0.0.1:9222", "http://127.0.0.1:9222"
+	// Pages of extensions are part of the system to Firefox.
 	cmd := ns.command(path, "--headless", "--no-remote", "--profile", profile,
-		"--remote-debugging-port", "9222", "--remote-allow-origins", origin)
+		"--remote-debugging-port", "9222", "--remote-allow-origins", origin, "--remote-allow-system-access")
 	cmd.Env = append(os.Environ(), "HOME="+profile, "TMPDIR="+profile, "MOZ_CRASHREPORTER_DISABLE=1")
 	ended := start(t, cmd)
 
