@@ -72,10 +72,13 @@ func (a API) Socket() string {
 }
 
 // OnLoopback reports whether nobody but this host can reach the API.
-func (a API) OnLoopback() bool {
-	host, _, err := net.SplitHostPort(a.Listen)
+func (a API) OnLoopback() bool { return a.Socket() != "" || onLoopback(a.Listen) }
+
+// onLoopback reports whether nobody but this host can reach host and port.
+func onLoopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
 	ip := net.ParseIP(host)
-	return a.Socket() != "" || err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
 // Guarded reports whether strangers are kept out: by where the API listens, or by what it asks of them.

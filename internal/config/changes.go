@@ -49,6 +49,7 @@ func (c *Config) Changes(next *Config) (atRuntime, needsRestart []string) {
 		running("rotate.grace", was.Grace != is.Grace)
 	}
 	c.signalingChanges(next, running, restart)
+	c.Browsers.changes(next.Browsers, running, restart)
 	running("log.level", c.Log.Level != next.Log.Level)
 	running("log.format", c.Log.Format != next.Log.Format)
 	return atRuntime, needsRestart
@@ -72,6 +73,7 @@ func (c *Config) Reloaded(next *Config) *Config {
 	out.PolicyDir, out.AllowEnv, out.Log = next.PolicyDir, next.AllowEnv, next.Log
 	out.API = c.API.reloaded(next.API)
 	out.Signaling = c.reloadedSignaling(next)
+	out.Browsers = c.Browsers.reloaded(next.Browsers)
 	out.Rotate = nil
 	if next.Rotate != nil {
 		rotate := *next.Rotate

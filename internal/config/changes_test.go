@@ -47,11 +47,11 @@ func TestChanges(t *testing.T) {
 		{func(c *Config) { c.Signaling[0].Name = "b" }, "", "signaling"},
 		{func(c *Config) { c.Signaling[0].Listen = ":1" }, "", "signaling.meet.listen"},
 		{func(c *Config) { c.Signaling[0].TLS = nil }, "", "signaling.meet.tls"},
-		{func(c *Config) { *c.Signaling[0].TLS = SignalingTLS{"/x", "/y"} }, "signaling.meet.tls.certificate_file signaling.meet.tls.key_file", ""},
+		{func(c *Config) { *c.Signaling[0].TLS = KeyPair{"/x", "/y"} }, "signaling.meet.tls.certificate_file signaling.meet.tls.key_file", ""},
 		{func(c *Config) {
 			c.Signaling = append(c.Signaling, c.Signaling[0])
 			c.Signaling[1].Name = "b"
-			c.Signaling[0].TLS = &SignalingTLS{"/x", "/y"}
+			c.Signaling[0].TLS = &KeyPair{"/x", "/y"}
 		}, "", "signaling"},
 		{func(c *Config) { c.Signaling[0].Upstream = "http://x" }, "", "signaling.meet.upstream"},
 		{func(c *Config) { c.Signaling[0].CAFile = "" }, "", "signaling.meet.ca_file"},
@@ -59,11 +59,19 @@ func TestChanges(t *testing.T) {
 		{func(c *Config) { c.Signaling[0].Endpoint = "client" }, "", "signaling.meet.endpoint"},
 		{func(c *Config) { c.Signaling[0].TrustedProxies = nil; c.Signaling[0].ProxyProtocol = false }, "", "signaling.meet.trusted_proxies signaling.meet.proxy_protocol"},
 		{func(c *Config) { c.Signaling[0].MaxConnections = 1 }, "", "signaling.meet.max_connections"},
+		{func(c *Config) { c.Browsers = nil }, "", "browsers"},
+		{func(c *Config) { c.Browsers.Listen = ":1" }, "", "browsers.listen"},
+		{func(c *Config) { c.Browsers.Extensions[0] = "chrome-extension://x" }, "browsers.extensions", ""},
+		{func(c *Config) { c.Browsers.Extensions = c.Browsers.Extensions[1:] }, "browsers.extensions", ""},
+		{func(c *Config) { c.Browsers.Rate, c.Browsers.Burst = 1, 2 }, "browsers.rate browsers.burst", ""},
+		{func(c *Config) { c.Browsers.TLS = nil }, "", "browsers.tls"},
+		{func(c *Config) { c.Browsers.TLS = nil; c.Browsers.Rate = 1 }, "browsers.rate", "browsers.tls"},
+		{func(c *Config) { *c.Browsers.TLS = KeyPair{"/x", "/y"} }, "browsers.tls.certificate_file browsers.tls.key_file", ""},
 		{func(c *Config) { c.Log.Level = 0 }, "log.level", ""},
 		{func(c *Config) { c.Log.Format = Text }, "log.format", ""},
 		{func(c *Config) { *c = *Defaults() },
 			"policy_dir allow_env api.token_file api.rate api.burst api.drain rotate log.level log.format",
-			"data_dir dns.listen dns.zones dns.zone dns.tls mdns.interfaces api.listen api.tls keyring.passphrase_file signaling"},
+			"data_dir dns.listen dns.zones dns.zone dns.tls mdns.interfaces api.listen api.tls keyring.passphrase_file signaling browsers"},
 	} {
 		next := full()
 		tt.change(next)
@@ -97,6 +105,18 @@ func TestRotateAppears(t *testing.T) {
 	reloaded := c.Reloaded(next)
 	if !reflect.DeepEqual(reloaded.Rotate, next.Rotate) || reloaded.Rotate == next.Rotate {
 		t.Errorf("got %+v", reloaded.Rotate)
+	}
+}
+
+// TestBrowsersAppear has a block that is new wait for a restart: nothing listens.
+func TestBrowsersAppear(t *testing.T) {
+	c, next := Defaults(), Defaults()
+	next.Browsers = full().Browsers
+	if running, restart := c.Changes(next); running != nil || !reflect.DeepEqual(restart, []string{"browsers"}) {
+		t.Errorf("got %q and %q", running, restart)
+	}
+	if reloaded := c.Reloaded(next); reloaded.Browsers != nil {
+		t.Errorf("got %+v", reloaded.Browsers)
 	}
 }
 

@@ -29,7 +29,9 @@ type Config struct {
 	Rotate *Rotate
 	// Signaling are the proxies, as many as there are blocks.
 	Signaling []Signaling
-	Log       Log
+	// Browsers is nil if browser extensions are not answered.
+	Browsers *Browsers
+	Log      Log
 }
 
 // DNS is the block dns.

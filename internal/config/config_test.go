@@ -40,11 +40,15 @@ func full() *Config {
 		Keyring: Keyring{PassphraseFile: "/run/credentials/passphrase"},
 		Rotate:  &Rotate{Suite: cipher.AESGCM, Every: 12 * time.Hour, Settle: 30 * time.Second, Grace: 36 * time.Hour},
 		Signaling: []Signaling{{
-			Name: "meet", Listen: ":8443", TLS: &SignalingTLS{"/etc/candgw/meet.crt", "/etc/candgw/meet.key"},
+			Name: "meet", Listen: ":8443", TLS: &KeyPair{"/etc/candgw/meet.crt", "/etc/candgw/meet.key"},
 			Upstream: "https://meet.example.com", CAFile: "/etc/candgw/ca.crt", Paths: []string{"/ws", "/api/*"}, Endpoint: "upstream",
 			TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24"), netip.MustParsePrefix("2001:db8::/64")},
 			ProxyProtocol:  true, MaxConnections: 500,
 		}},
+		Browsers: &Browsers{
+			Listen: ":8444", Extensions: []string{"chrome-extension://abcdefghijklmnopabcdefghijklmnop", "moz-extension://*"},
+			Rate: 20, Burst: 300, TLS: &KeyPair{"/etc/candgw/browsers.crt", "/etc/candgw/browsers.key"},
+		},
 		Log: Log{Level: slog.LevelDebug, Format: "json"},
 	}
 }
@@ -116,6 +120,15 @@ func TestAttributes(t *testing.T) {
 		{`api { rate = 1 }`, func(c *Config) { c.API.Rate, c.API.Burst = 1, 1 }},
 		{"api {\n rate = 1000000\n burst = 2\n}", func(c *Config) { c.API.Rate, c.API.Burst = 1000000, 2 }},
 		{`api { drain = "1m" }`, func(c *Config) { c.API.Drain = time.Minute }},
+		{"browsers {\n listen = \"localhost:8444\"\n extensions = [\"moz-extension://*\"]\n}", func(c *Config) {
+			c.Browsers = &Browsers{Listen: "localhost:8444", Extensions: []string{AnyFirefox}, Rate: 50, Burst: 200}
+		}},
+		{"browsers {\n listen = \"[::1]:0\"\n extensions = [\"moz-extension://0f3c1a52-7d4e-4b1a-9c55-0123456789ab\"]\n rate = 500\n}", func(c *Config) {
+			c.Browsers = &Browsers{Listen: "[::1]:0", Extensions: []string{"moz-extension://0f3c1a52-7d4e-4b1a-9c55-0123456789ab"}, Rate: 500, Burst: 500}
+		}},
+		{"browsers {\n listen = \":1\"\n extensions = [\"moz-extension://*\"]\n rate = 1\n burst = 2\n tls {\n certificate_file = \"crt\"\n key_file = \"/key\"\n}\n}", func(c *Config) {
+			c.Browsers = &Browsers{Listen: ":1", Extensions: []string{AnyFirefox}, Rate: 1, Burst: 2, TLS: &KeyPair{"/etc/candgw/crt", "/key"}}
+		}},
 		{`keyring { kek_file = "/kek" }`, func(c *Config) { c.Keyring.KEKFile = "/kek" }},
 		{`keyring { passphrase_file = "/pass" }`, func(c *Config) { c.Keyring.PassphraseFile = "/pass" }},
 		{`rotate {}`, rotate(func(*Rotate) {})},
@@ -132,7 +145,7 @@ func TestAttributes(t *testing.T) {
 			c.Signaling = []Signaling{
 				{Name: "a", Listen: ":1", Upstream: "http://sfu:8088", Endpoint: "client", MaxConnections: 10_000},
 				{Name: "B_2", Listen: ":2", Upstream: "https://[2001:db8::1]:8443", Endpoint: "client", MaxConnections: 10_000,
-					Paths: []string{"/", "/*"}, TLS: &SignalingTLS{"/etc/candgw/crt", "/key"}},
+					Paths: []string{"/", "/*"}, TLS: &KeyPair{"/etc/candgw/crt", "/key"}},
 			}
 		}},
 		{"signaling \"a\" {\n listen = \":0\"\n upstream = \"http://a\"\n endpoint = \"upstream\"\n}\nsignaling \"b\" {\n listen = \":0\"\n upstream = \"http://a\"\n endpoint = \"client\"\n}", func(c *Config) {

@@ -49,6 +49,9 @@ func FuzzParse(f *testing.F) {
 		if !c.API.Guarded() || c.API.Rate > 0 != (c.API.Burst > 0) || c.API.Socket() != "" && c.API.TLS != nil {
 			t.Fatalf("open to everybody: %+v", c.API)
 		}
+		if b := c.Browsers; b != nil && (len(b.Extensions) == 0 || b.Answers("https://meet.example.com") || b.TLS == nil && !onLoopback(b.Listen) || b.Rate < 1 || b.Burst < 1) {
+			t.Fatalf("open to everybody: %+v", b)
+		}
 		if r := c.Rotate; r != nil && (r.Settle < 0 || r.Every <= r.Settle || r.Grace < r.Settle || r.Every < time.Minute) {
 			t.Fatalf("%+v", r)
 		}

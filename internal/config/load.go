@@ -51,6 +51,7 @@ type fileHCL struct {
 	Keyring   *blockHCL       `hcl:"keyring,block"`
 	Rotate    *blockHCL       `hcl:"rotate,block"`
 	Signaling []*signalingHCL `hcl:"signaling,block"`
+	Browsers  *blockHCL       `hcl:"browsers,block"`
 	Log       *blockHCL       `hcl:"log,block"`
 }
 
@@ -175,7 +176,11 @@ func (r *reader) file(body hcl.Body) *Config {
 		c.Rotate = defaultRotate()
 		r.rotate(c.Rotate, h.Rotate.Body)
 	}
-	c.Signaling = r.signaling(h.Signaling, r.listens(c))
+	elsewhere := r.listens(c)
+	c.Signaling = r.signaling(h.Signaling, elsewhere)
+	if h.Browsers != nil {
+		c.Browsers = r.browsers(h.Browsers.Body, elsewhere)
+	}
 	if h.Log != nil {
 		r.log(&c.Log, h.Log.Body)
 	}

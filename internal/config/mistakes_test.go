@@ -199,6 +199,25 @@ var mistakes = []struct {
 	{"signaling \"a\" {\n  listen = \":1\"\n  upstream = \"http://a\"\n  tls {\n    certificate_file = \"a\"\n  }\n}", 4, "Missing attribute", `The block wants "key_file"`},
 	{"signaling \"a\" {\n  listen = \":1\"\n  upstream = \"http://a\"\n  tls {\n    certificate_file = \"a\"\n    key_file = \"b\"\n    key = \"hunter2\"\n  }\n}", 7, "Secret in the configuration", "name that with key_file. If"},
 
+	// browsers.
+	{"browsers {\n  extensions = [\"moz-extension://*\"]\n}", 1, "Missing attribute", `The block wants "listen": where browsers connect.`},
+	{"browsers {\n  listen = \"127.0.0.1:1\"\n}", 1, "Missing attribute", `The block wants "extensions": the origins`},
+	{"browsers {\n  listen = \":1\"\n  extensions = [\"moz-extension://*\"]\n}", 2, "No TLS", ":1 is not on loopback"},
+	{"browsers {\n  listen = \"unix:/run/a\"\n  extensions = [\"moz-extension://*\"]\n}", 2, "Not an address", "The port is a number"},
+	{"browsers {\n  listen = \"127.0.0.1:8480\"\n  extensions = [\"moz-extension://*\"]\n}", 2, "Address twice", `"127.0.0.1:8480" is where the API listens`},
+	{"signaling \"a\" {\n  listen = \"127.0.0.1:1\"\n  upstream = \"http://a\"\n}\nbrowsers {\n  listen = \"127.0.0.1:1\"\n  extensions = [\"moz-extension://*\"]\n}", 6, "Address twice", `is where signaling "a" listens`},
+	{"browsers {\n  listen = \"127.0.0.1:1\"\n  extensions = []\n}", 3, "No extension", "leave the block browsers out"},
+	{"browsers {\n  listen = \"127.0.0.1:1\"\n  extensions = [\n    \"moz-extension://*\",\n    \"chrome-extension://*\",\n  ]\n}", 5, "Not an extension", "also one that a user has installed"},
+	{"browsers {\n  listen = \"127.0.0.1:1\"\n  extensions = [\"chrome-extension://abc\"]\n}", 3, "Not an extension", "32 letters of a to p"},
+	{"browsers {\n  listen = \"127.0.0.1:1\"\n  extensions = [\"chrome-extension://abcdefghijklmnopabcdefghijklmnop/\"]\n}", 3, "Not an extension", "nothing follows it"},
+	{"browsers {\n  listen = \"127.0.0.1:1\"\n  extensions = [\"moz-extension://extension@candgw\"]\n}", 3, "Not an extension", `Write "moz-extension://*"`},
+	{"browsers {\n  listen = \"127.0.0.1:1\"\n  extensions = [\"https://meet.example.com\"]\n}", 3, "Not an extension", "Web pages are never answered"},
+	{"browsers {\n  listen = \"127.0.0.1:1\"\n  extensions = [\"*\"]\n}", 3, "Not an extension", "Web pages are never answered"},
+	{"browsers {\n  listen = \"127.0.0.1:1\"\n  extensions = \"moz-extension://*\"\n}", 3, "Wrong type", "a list of origins of extensions"},
+	{"browsers {\n  listen = \"127.0.0.1:1\"\n  extensions = [\"moz-extension://*\"]\n  rate = 0\n}", 4, "Number out of range", "1 to 1000000"},
+	{"browsers {\n  listen = \"127.0.0.1:1\"\n  extensions = [\"moz-extension://*\"]\n  tls {\n    key_file = \"a\"\n  }\n}", 4, "Missing attribute", `The block wants "certificate_file"`},
+	{"browsers {\n  listen = \"127.0.0.1:1\"\n  extensions = [\"moz-extension://*\"]\n  drain = \"1s\"\n}", 4, "Unsupported argument", "drain"},
+
 	// log.
 	{"log {\n  level = \"warning\"\n}", 2, "Unknown level", `"warning" is none of debug, info, warn, error.`},
 	{"log {\n  level = debug\n}", 2, "Wrong type", `"level" wants a text in quotes.`},

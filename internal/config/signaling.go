@@ -17,7 +17,7 @@ type Signaling struct {
 	// Listen is host and port, as for [DNS]. No two proxies have the same, unless its port is 0.
 	Listen string
 	// TLS is nil without TLS.
-	TLS *SignalingTLS
+	TLS *KeyPair
 	// Upstream is where requests are passed on to: a scheme, http or https, and a host.
 	Upstream string
 	// CAFile names a file in PEM: the authorities that may vouch for the upstream. "" is unset: those of the
@@ -36,9 +36,6 @@ type Signaling struct {
 	// MaxConnections is how many WebSockets are open at once.
 	MaxConnections int
 }
-
-// SignalingTLS is the block tls in a block signaling. The files are as for [TLS].
-type SignalingTLS struct{ CertificateFile, KeyFile string }
 
 // Whose candidates a proxy encrypts.
 const (
@@ -69,11 +66,6 @@ type signalingBodyHCL struct {
 	MaxConnections *hcl.Attribute `hcl:"max_connections,optional"`
 }
 
-type signalingTLSHCL struct {
-	CertificateFile *hcl.Attribute `hcl:"certificate_file,optional"`
-	KeyFile         *hcl.Attribute `hcl:"key_file,optional"`
-}
-
 // signaling reads all blocks. elsewhere has where else this process listens over TCP, with what for.
 func (r *reader) signaling(blocks []*signalingHCL, elsewhere map[string]string) (out []Signaling) {
 	names := map[string]bool{}
@@ -101,21 +93,8 @@ func (r *reader) signalingBlock(to *Signaling, body hcl.Body, elsewhere map[stri
 	r.decode("signaling", body, &h)
 	r.needs(body, h.Listen, "listen", "where clients connect")
 	r.needs(body, h.Upstream, "upstream", "the site that requests are passed on to")
-	if r.listen(&to.Listen, h.Listen) && !strings.HasSuffix(to.Listen, ":0") { // 0 is any that is free
-		if what := elsewhere[to.Listen]; what != "" {
-			r.fail(h.Listen.Expr.Range(), "Address twice", fmt.Sprintf("%q is where %s: give one of the two another port.", to.Listen, what))
-		}
-		elsewhere[to.Listen] = fmt.Sprintf("signaling %q listens", to.Name)
-	}
-	if h.TLS != nil {
-		to.TLS = new(SignalingTLS)
-		var t signalingTLSHCL
-		r.decode("tls", h.TLS.Body, &t)
-		r.needs(h.TLS.Body, t.CertificateFile, "certificate_file", "the file of the certificate, in PEM")
-		r.needs(h.TLS.Body, t.KeyFile, "key_file", "the file of its private key, in PEM")
-		r.path(&to.TLS.CertificateFile, t.CertificateFile)
-		r.path(&to.TLS.KeyFile, t.KeyFile)
-	}
+	r.listenAlone(&to.Listen, h.Listen, elsewhere, fmt.Sprintf("signaling %q listens", to.Name))
+	to.TLS = r.keyPair(h.TLS)
 	r.upstream(&to.Upstream, h.Upstream)
 	if r.path(&to.CAFile, h.CAFile) && strings.HasPrefix(to.Upstream, "http:") {
 		r.fail(h.CAFile.Range, "No effect", "Over http: nobody shows a certificate: write an upstream of https:, or leave ca_file out.")

@@ -57,6 +57,17 @@ signaling "meet" {
     key_file         = "/etc/candgw/meet.key"
   }
 }
+browsers {
+  listen     = ":8444"
+  extensions = ["chrome-extension://abcdefghijklmnopabcdefghijklmnop", "moz-extension://*"]
+  rate       = 20
+  burst      = 300
+
+  tls {
+    certificate_file = "/etc/candgw/browsers.crt"
+    key_file         = "/etc/candgw/browsers.key"
+  }
+}
 log {
   level  = "debug"
   format = "json"
