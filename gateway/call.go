@@ -25,6 +25,7 @@ var suffixes = []string{browserSuffix, "encrypted"}
 type call struct {
 	gateway *Gateway
 	request Request
+	asked   netip.Addr // the client with its zone, which says on which link its names are asked for
 	ring    *keyring.Ring
 	policy  *policy.Set
 	session policy.Session
@@ -107,7 +108,7 @@ func (c *call) askNames(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, c.gateway.config.Patience)
 	defer cancel()
 	answers := make(chan answer, len(c.names))
-	resolver, client, left := c.gateway.config.Names, c.request.Client, len(c.names)
+	resolver, client, left := c.gateway.config.Names, c.asked, len(c.names)
 	for name := range c.names {
 		if left--; left > 0 {
 			go askName(ctx, resolver, name, client, answers)

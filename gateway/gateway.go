@@ -246,8 +246,8 @@ func (g *Gateway) begin(r Request) (*call, error) {
 	if len(r.Body) > MaxBody {
 		return nil, ErrTooLarge
 	}
-	r.Client = endpoint(r.Client)
 	c := g.calls.Get().(*call)
+	c.asked, r.Client = r.Client, endpoint(r.Client)
 	c.gateway, c.request, c.ring, c.policy, c.now = g, r, g.config.Ring(), g.config.Policy(), g.config.Now()
 	if err := c.read(); err != nil {
 		c.done()

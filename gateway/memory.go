@@ -60,7 +60,7 @@ func (c *call) done() {
 		return
 	}
 	c.gateway, c.ring, c.policy = nil, nil, nil
-	c.request, c.session, c.report = Request{}, policy.Session{}, Report{}
+	c.request, c.asked, c.session, c.report = Request{}, netip.Addr{}, policy.Session{}, Report{}
 	c.last.ufrag, c.last.id = "", sessionID{}
 	m := &c.memory
 	m.doc.reset()

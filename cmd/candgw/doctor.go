@@ -80,6 +80,9 @@ func certificateFiles(c *config.Config) (out []string) {
 	if t := c.API.TLS; t != nil {
 		out = append(out, t.CertificateFile)
 	}
+	if b := c.Browsers; b != nil && b.TLS != nil {
+		out = append(out, b.TLS.CertificateFile)
+	}
 	for _, s := range c.Signaling {
 		if s.TLS != nil {
 			out = append(out, s.TLS.CertificateFile)

@@ -41,6 +41,7 @@ type server struct {
 	names    *gateway.LinkNames
 	gateway  *gateway.Gateway
 	api      apiParts
+	browsers browsersParts
 	zones    []resolver.Zone
 
 	certificate atomic.Pointer[tls.Certificate] // of DNS over TLS
@@ -218,6 +219,9 @@ func (s *server) open() error {
 	if err := s.openAPI(c.API); err != nil {
 		return err
 	}
+	if err := s.openBrowsers(c.Browsers); err != nil {
+		return err
+	}
 	return s.openSignaling(c.Signaling)
 }
 
@@ -280,12 +284,15 @@ func (s *server) run(ctx context.Context) error {
 	for _, p := range s.signaling {
 		part(func() error { return p.server.Serve(parts) })
 	}
+	if s.browsers.web != nil {
+		part(s.browsers.web.serve)
+	}
 	part(s.api.web.serve)
 	select {
 	case <-ctx.Done():
 	case <-parts.Done():
 	}
-	s.closeAPI(parts.Err() == nil) // the rest goes on meanwhile: requests need it
+	s.closeWeb(parts.Err() == nil) // the rest goes on meanwhile: requests need it
 	end(nil)
 	wg.Wait()
 	if s.names != nil {
@@ -296,6 +303,19 @@ func (s *server) run(ctx context.Context) error {
 	}
 	s.log.Info("stopped")
 	return nil
+}
+
+// closeWeb answers what was asked over HTTP, and ends that. It drains only where the process is to end in good order:
+// what looks at the API to see where browsers had better go, sees it in time.
+func (s *server) closeWeb(orderly bool) {
+	drain := time.Duration(0)
+	if orderly {
+		drain = time.Duration(s.api.drain.Load())
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { s.api.web.close(drain) })
+	wg.Go(func() { s.closeBrowsers(drain) })
+	wg.Wait()
 }
 
 // printHelp tells where it serves and how to try it.
@@ -310,6 +330,13 @@ func (a *app) printHelp(s *server) {
 	overTLS := ""
 	if addr := s.dns.TLSAddr(); addr != nil {
 		overTLS = fmt.Sprintf(", and over TLS on %s", addr)
+	}
+	if s.browsers.web != nil {
+		scheme := "http"
+		if s.config.Browsers.TLS != nil {
+			scheme = "https"
+		}
+		mdns += fmt.Sprintf("\n  browsers     on %s://%s", scheme, s.browsers.web.listener.Addr())
 	}
 	host, port, _ := net.SplitHostPort(s.dns.Addr().String())
 	options, address := s.curl(s.config.API)

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/candgw/candgw/internal/api"
 	"github.com/candgw/candgw/internal/config"
@@ -173,15 +172,6 @@ func readClientCAs(file string) (out []*x509.Certificate, err error) {
 		return nil, fmt.Errorf("%s holds no certificate in PEM", file)
 	}
 	return out, nil
-}
-
-// closeAPI answers what callers have asked, and ends. It drains only where the process is to end in good order.
-func (s *server) closeAPI(orderly bool) {
-	drain := time.Duration(0)
-	if orderly {
-		drain = time.Duration(s.api.drain.Load())
-	}
-	s.api.web.close(drain)
 }
 
 // curl returns the options and the address with which curl asks the API.

@@ -54,6 +54,10 @@ func (s *server) reloadConfig() error {
 	if err != nil {
 		return err
 	}
+	forBrowsers, err := rereadBrowsersCertificate(onDisk.Browsers, next.Browsers)
+	if err != nil {
+		return err
+	}
 	var certificate *tls.Certificate
 	if onDisk.DNS.TLS != nil {
 		if certificate, err = readCertificate(next.DNS.TLS); err != nil {
@@ -80,6 +84,7 @@ func (s *server) reloadConfig() error {
 		}
 	}
 	s.useAPI(next.API, access)
+	s.useBrowsers(next.Browsers, forBrowsers)
 	s.useCertificate(certificate)
 	s.useCertificates(certificates)
 	s.rotate.Store(next.Rotate)

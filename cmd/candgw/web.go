@@ -18,7 +18,7 @@ import (
 const (
 	// requestTime is the longest that a request may take, from its head to the end of its answer.
 	requestTime = 30 * time.Second
-	// maxConnections bounds those of a server; a further one waits.
+	// maxConnections bounds those of a server that says nothing else; a further one waits.
 	maxConnections = 256
 )
 
@@ -28,6 +28,9 @@ type webServer struct {
 	http     http.Server
 	draining atomic.Bool
 	served   chan struct{} // closed when nothing more is accepted
+
+	// connections bounds those of all, hostConnections, unless it is 0, those of each host.
+	connections, hostConnections int
 }
 
 // listenWeb opens the port or the socket at an address. config is nil without TLS.
@@ -36,7 +39,7 @@ func listenWeb(address string, handler http.Handler, config *tls.Config) (*webSe
 	if err != nil {
 		return nil, err
 	}
-	w := &webServer{listener: l, served: make(chan struct{})}
+	w := &webServer{listener: l, served: make(chan struct{}), connections: maxConnections}
 	w.http = http.Server{
 		Handler: http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
 			answer := &webAnswer{ResponseWriter: to, draining: &w.draining}
@@ -55,7 +58,11 @@ func listenWeb(address string, handler http.Handler, config *tls.Config) (*webSe
 // serve answers until the server is closed, and returns nil then.
 func (w *webServer) serve() error {
 	defer close(w.served)
-	l := netutil.LimitListener(w.listener, maxConnections)
+	var l net.Listener = w.listener
+	if w.hostConnections > 0 {
+		l = listener.LimitHosts(l, w.hostConnections)
+	}
+	l = netutil.LimitListener(l, w.connections)
 	serve := w.http.Serve
 	if w.http.TLSConfig != nil {
 		serve = func(l net.Listener) error { return w.http.ServeTLS(l, "", "") }

@@ -4,13 +4,12 @@ package api
 import (
 	"crypto/x509"
 	_ "embed"
-	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 
 	"github.com/candgw/candgw/gateway"
+	"github.com/candgw/candgw/internal/web"
 	"github.com/candgw/candgw/resolver"
 )
 
@@ -53,7 +52,10 @@ type route struct {
 }
 
 func (h *handler) routes() []route {
-	operation := func(name string, handle http.HandlerFunc) http.Handler { return h.counted(name, h.limited(handle)) }
+	operation := func(name string, handle http.HandlerFunc) http.Handler {
+		count := func(code int) { h.Metrics.Request(name, code) }
+		return web.Counted(name, h.Log, count, h.limited(handle))
+	}
 	return []route{
 		{"POST", "/v1/encrypt", operation("encrypt", h.rewrite("encrypt", h.Gateway.Encrypt)), false},
 		{"POST", "/v1/decrypt", operation("decrypt", h.rewrite("decrypt", h.Gateway.Decrypt)), false},
@@ -79,19 +81,11 @@ func Handler(c Config) http.Handler {
 			allow = "GET, HEAD"
 		}
 		mux.Handle(r.method+" "+r.path, r.handle)
-		mux.HandleFunc(r.path, only(allow))
+		mux.HandleFunc(r.path, web.Only(allow))
 	}
-	guarded.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { problem(w, http.StatusNotFound, use) })
+	guarded.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { web.Problem(w, http.StatusNotFound, use) })
 	open.Handle("/", h.authorize(guarded))
 	return h.checkHost(h.checkOrigin(open))
-}
-
-// only refuses a method, and tells those that are allowed.
-func only(methods string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Allow", methods)
-		problem(w, http.StatusMethodNotAllowed, "use "+methods)
-	}
 }
 
 func serveDocument(w http.ResponseWriter, _ *http.Request) {
@@ -103,47 +97,11 @@ func serveHealth(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok
 
 func (h *handler) serveReady(w http.ResponseWriter, _ *http.Request) {
 	if err := h.Ready(); err != nil {
-		problem(w, http.StatusServiceUnavailable, err.Error())
+		web.Problem(w, http.StatusServiceUnavailable, err.Error())
 		return
 	}
 	io.WriteString(w, "ready\n")
 	if trouble := h.Trouble(); trouble != "" {
 		io.WriteString(w, trouble+"\n")
 	}
-}
-
-// counted counts the requests of an operation, and answers for one that panics.
-func (h *handler) counted(operation string, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rec := &recorder{ResponseWriter: w, code: http.StatusOK}
-		defer func() {
-			if p := recover(); p != nil {
-				// Its type alone: a value may hold what must not be logged.
-				h.Log.Error("a request failed in a way that is a bug", "operation", operation, "panic", fmt.Sprintf("%T", p))
-				problem(rec, http.StatusInternalServerError, "the request failed")
-			}
-			h.Metrics.Request(operation, rec.code)
-		}()
-		next.ServeHTTP(rec, r)
-	})
-}
-
-// problem writes a problem document, RFC 9457.
-func problem(w http.ResponseWriter, status int, detail string) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(map[string]any{
-		"type": "about:blank", "title": http.StatusText(status), "status": status, "detail": detail,
-	})
-}
-
-// A recorder notes the status code.
-type recorder struct {
-	http.ResponseWriter
-	code int
-}
-
-func (r *recorder) WriteHeader(code int) {
-	r.code = code
-	r.ResponseWriter.WriteHeader(code)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/candgw/candgw/internal/limit"
+	"github.com/candgw/candgw/internal/web"
 )
 
 // maxCallers is how many callers are told apart where their requests are limited.
@@ -38,7 +39,7 @@ func (h *handler) checkOrigin(next http.Handler) http.Handler {
 		as := *r
 		as.Method = http.MethodPost
 		if h.origins.Check(&as) != nil {
-			problem(w, http.StatusForbidden, "a web page of another origin may not use this API")
+			web.Problem(w, http.StatusForbidden, "a web page of another origin may not use this API")
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -61,7 +62,7 @@ func (h *handler) checkHost(next http.Handler) http.Handler {
 		_, notAddr := netip.ParseAddr(strings.Trim(host, "[]"))
 		local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 		if notAddr != nil && host != "" && !strings.EqualFold(host, "localhost") && isLoopback(local) && r.TLS == nil {
-			problem(w, http.StatusMisdirectedRequest, "on loopback the API answers to localhost and to addresses, not to host names")
+			web.Problem(w, http.StatusMisdirectedRequest, "on loopback the API answers to localhost and to addresses, not to host names")
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -78,14 +79,14 @@ func (h *handler) authorize(next http.Handler) http.Handler {
 	want := sha256.Sum256([]byte(h.Token))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(h.ClientCAs) > 0 && h.certificate(r) == nil {
-			problem(w, http.StatusForbidden, "show a certificate for clients that an authority of this API has issued")
+			web.Problem(w, http.StatusForbidden, "show a certificate for clients that an authority of this API has issued")
 			return
 		}
 		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		got := sha256.Sum256([]byte(token)) // of one length, so that the time tells nothing of the token's
 		if h.Token != "" && (!strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(got[:], want[:]) != 1) {
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			problem(w, http.StatusUnauthorized, "send the token of this API as 'Authorization: Bearer …'")
+			web.Problem(w, http.StatusUnauthorized, "send the token of this API as 'Authorization: Bearer …'")
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -115,7 +116,7 @@ func (h *handler) limited(next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !h.limiter.Allow(h.caller(r), h.Rate, h.Burst, time.Now()) {
-			tooMany(w, "more requests than a caller may make: wait a second")
+			web.TooMany(w, "more requests than a caller may make: wait a second")
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -129,17 +130,5 @@ func (h *handler) caller(r *http.Request) (k limit.Key) {
 		copy(k[:], sum[:])
 		return k
 	}
-	return limit.Host(peer(r))
-}
-
-// peer returns the address that a request comes from, the zero Addr over a Unix socket.
-func peer(r *http.Request) netip.Addr {
-	from, _ := netip.ParseAddrPort(r.RemoteAddr)
-	return from.Addr()
-}
-
-// tooMany answers a caller that has asked too often. No rate is less than one a second, so that one is enough to wait.
-func tooMany(w http.ResponseWriter, detail string) {
-	w.Header().Set("Retry-After", "1")
-	problem(w, http.StatusTooManyRequests, detail)
+	return limit.Host(web.Peer(r))
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/candgw/candgw/internal/web"
 	"github.com/candgw/candgw/resolver"
 )
 
@@ -18,21 +19,21 @@ var thisHost = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 func (h *handler) resolve(w http.ResponseWriter, r *http.Request) {
 	query, err := parameters(r, "resolve", "name", "client")
 	if err != nil {
-		problem(w, http.StatusBadRequest, err.Error())
+		web.Problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	name := query.Get("name")
 	if name == "" {
-		problem(w, http.StatusBadRequest, "name is missing: give the name to look up")
+		web.Problem(w, http.StatusBadRequest, "name is missing: give the name to look up")
 		return
 	}
 	asker, err := address(query, "client")
 	if err != nil {
-		problem(w, http.StatusBadRequest, err.Error())
+		web.Problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	if !asker.IsValid() {
-		asker = peer(r)
+		asker = web.Peer(r)
 	}
 	if !asker.IsValid() {
 		asker = thisHost
@@ -43,11 +44,11 @@ func (h *handler) resolve(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(resolved{name, a.Addr, int(a.TTL / time.Second)})
 	case resolver.Denied:
-		problem(w, http.StatusForbidden, "no policy lets this client look it up")
+		web.Problem(w, http.StatusForbidden, "no policy lets this client look it up")
 	case resolver.Limited:
-		tooMany(w, "more lookups than the policy lets this client make: wait a second")
+		web.TooMany(w, "more lookups than the policy lets this client make: wait a second")
 	default:
-		problem(w, http.StatusNotFound, "the name opens to no address here")
+		web.Problem(w, http.StatusNotFound, "the name opens to no address here")
 	}
 }
 

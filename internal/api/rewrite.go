@@ -11,6 +11,7 @@ import (
 
 	"github.com/candgw/candgw/cipher"
 	"github.com/candgw/candgw/gateway"
+	"github.com/candgw/candgw/internal/web"
 	"github.com/candgw/candgw/keyring"
 	"github.com/candgw/candgw/policy"
 )
@@ -35,22 +36,22 @@ func (h *handler) serveRewrite(w http.ResponseWriter, r *http.Request, operation
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	format, ok := formats[mediaType]
 	if err != nil || !ok {
-		problem(w, http.StatusUnsupportedMediaType, "Content-Type must be application/sdp, application/trickle-ice-sdpfrag or application/json")
+		web.Problem(w, http.StatusUnsupportedMediaType, "Content-Type must be application/sdp, application/trickle-ice-sdpfrag or application/json")
 		return
 	}
 	request, err := rewriteParameters(r, operation)
 	if err != nil {
-		problem(w, http.StatusBadRequest, err.Error())
+		web.Problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	request.Format = format
 	request.Body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, gateway.MaxBody))
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		problem(w, http.StatusRequestEntityTooLarge, gateway.ErrTooLarge.Error())
+		web.Problem(w, http.StatusRequestEntityTooLarge, gateway.ErrTooLarge.Error())
 		return
 	} else if err != nil {
-		problem(w, http.StatusBadRequest, "the body did not arrive whole")
+		web.Problem(w, http.StatusBadRequest, "the body did not arrive whole")
 		return
 	}
 	result, err := do(r.Context(), request)
@@ -64,19 +65,19 @@ func (h *handler) serveRewrite(w http.ResponseWriter, r *http.Request, operation
 		w.Write(result.Body)
 	case errors.Is(err, gateway.ErrNothingLeft):
 		if bad := result.Report.Refused(); len(bad) > 0 {
-			problem(w, http.StatusUnprocessableEntity, err.Error()+": "+bad[0].Reason)
+			web.Problem(w, http.StatusUnprocessableEntity, err.Error()+": "+bad[0].Reason)
 			return
 		}
 		w.WriteHeader(http.StatusNoContent)
 	case errors.Is(err, gateway.ErrMalformed):
-		problem(w, http.StatusBadRequest, err.Error())
+		web.Problem(w, http.StatusBadRequest, err.Error())
 	case errors.Is(err, gateway.ErrRefused):
-		problem(w, http.StatusUnprocessableEntity, err.Error())
+		web.Problem(w, http.StatusUnprocessableEntity, err.Error())
 	case errors.Is(err, keyring.ErrNoActiveKey):
-		problem(w, http.StatusServiceUnavailable, err.Error())
+		web.Problem(w, http.StatusServiceUnavailable, err.Error())
 	default:
 		h.Log.Error("a request failed", "operation", operation, "error", err)
-		problem(w, http.StatusInternalServerError, "the request failed")
+		web.Problem(w, http.StatusInternalServerError, "the request failed")
 	}
 }
 

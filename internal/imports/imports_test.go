@@ -33,6 +33,12 @@ var rules = map[string][]string{
 	"internal/bounded": {},
 	// Stands in the way of signaling and knows nothing of lookups; what it counts is for others to keep.
 	"internal/proxy": {module + "gateway", module + "internal/sdp", module + "policy", module + "keyring", "*"},
+	// Answers the browser extension, by the signaling side alone.
+	"internal/browsers": {module + "gateway", module + "internal/sdp", module + "internal/limit", module + "internal/web", module + "policy", module + "keyring", "*"},
+	// What servers of HTTP answer alike, whatever they are for.
+	"internal/web": {},
+	// Looks at links and hosts, and knows nothing of who asks.
+	"internal/neighbor": {module + "internal/mcast", "golang.org/x/sys"},
 	// Counts, for the network side and the HTTP API.
 	"internal/limit": {},
 	// Sockets, for both of these.
@@ -42,7 +48,7 @@ var rules = map[string][]string{
 	// Looks from outside at what runs, with nothing of its own parts.
 	"internal/doctor": {module + "internal/config", module + "internal/mcast", module + "keyring", "github.com/miekg/dns", "golang.org/x/net", "golang.org/x/sys"},
 	// Accepts connections, whatever they are for.
-	"internal/listener": {"golang.org/x/net", "golang.org/x/sys", "github.com/gofrs/flock"},
+	"internal/listener": {module + "internal/limit", "golang.org/x/net", "golang.org/x/sys", "github.com/gofrs/flock"},
 	// Replaces files, and knows nothing of what is in them.
 	"internal/atomicfile": {},
 }
@@ -78,7 +84,7 @@ func closure(allowed []string) []string {
 
 // Nothing imports the two sides but what stands above them.
 func TestWhoImportsTheSides(t *testing.T) {
-	above := []string{module + "cmd/candgw", module + "internal/api", module + "internal/proxy", module + "internal/metrics", module + "internal/policytest",
+	above := []string{module + "cmd/candgw", module + "internal/api", module + "internal/browsers", module + "internal/proxy", module + "internal/metrics", module + "internal/policytest",
 		module + "gateway/pionice", module + "examples/pion"}
 	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", module+"...").Output()
 	if err != nil {

@@ -22,6 +22,7 @@ type Set struct {
 	lookups        lookups
 	candidates     *prometheus.CounterVec
 	requests       *prometheus.CounterVec
+	browsers       *prometheus.CounterVec
 	signaling      signaling
 	ringRevision   prometheus.Gauge
 	reloadFailures prometheus.Counter
@@ -44,6 +45,9 @@ func New() *Set {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "candgw_api_requests_total", Help: "Requests to the HTTP API by operation and status code.",
 		}, []string{"operation", "code"}),
+		browsers: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "candgw_browsers_requests_total", Help: "Requests of browser extensions by status code.",
+		}, []string{"code"}),
 		signaling: newSignaling(),
 		ringRevision: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "candgw_keyring_revision", Help: "Revision of the key ring in use.",
@@ -70,7 +74,7 @@ func New() *Set {
 			Name: "candgw_keyring_rotation_failures_total", Help: "Changes of the key ring by the clock that failed.",
 		}),
 	}
-	s.registry.MustRegister(s.lookups.total, s.lookups.seconds, s.candidates, s.requests, s.signaling.messages, s.signaling.connections, s.ringRevision, s.reloadFailures,
+	s.registry.MustRegister(s.lookups.total, s.lookups.seconds, s.candidates, s.requests, s.browsers, s.signaling.messages, s.signaling.connections, s.ringRevision, s.reloadFailures,
 		s.policies, s.policyCurrent, s.policyFailures, s.configCurrent, s.nextRotation, s.rotationFailed,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.configCurrent.Set(1)
@@ -81,6 +85,9 @@ func New() *Set {
 func (s *Set) Request(operation string, code int) {
 	s.requests.WithLabelValues(operation, strconv.Itoa(code)).Inc()
 }
+
+// BrowsersRequest counts a request of a browser extension.
+func (s *Set) BrowsersRequest(code int) { s.browsers.WithLabelValues(strconv.Itoa(code)).Inc() }
 
 // Candidates counts what a report tells.
 func (s *Set) Candidates(r *gateway.Report) {

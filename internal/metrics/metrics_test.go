@@ -22,6 +22,7 @@ func TestMetrics(t *testing.T) {
 	s.Lookups(resolver.FrontMDNS, resolver.Unauthenticated, nil, 1)
 	s.Took(resolver.FrontDNS, 3*time.Microsecond, 2)
 	s.Request("encrypt", 200)
+	s.BrowsersRequest(403)
 	s.Candidates(&gateway.Report{Candidates: []gateway.CandidateReport{{Result: gateway.FateEncrypted}, {Result: gateway.FateDropped}}})
 	s.RingLoaded(new(keyring.Ring))
 	s.RingFailed()
@@ -36,6 +37,7 @@ func TestMetrics(t *testing.T) {
 		`candgw_lookups_total{front="mdns",key="",result="unauthenticated"} 1`,
 		`candgw_lookup_duration_seconds_bucket{front="dns",le="4e-06"} 2`,
 		`candgw_api_requests_total{code="200",operation="encrypt"} 1`,
+		`candgw_browsers_requests_total{code="403"} 1`,
 		`candgw_candidates_total{result="encrypted"} 1`,
 		`candgw_candidates_total{result="dropped"} 1`,
 		`candgw_keyring_revision 0`,
@@ -52,9 +54,10 @@ func TestNames(t *testing.T) {
 	s := New()
 	s.Lookups(resolver.FrontDNS, resolver.Answered, nil, 1)
 	s.Request("encrypt", 200)
+	s.BrowsersRequest(403)
 	s.Candidates(&gateway.Report{Candidates: []gateway.CandidateReport{{Result: gateway.FateEncrypted}}})
 	problems, err := testutil.GatherAndLint(s.registry, "candgw_lookups_total", "candgw_candidates_total",
-		"candgw_api_requests_total", "candgw_keyring_revision", "candgw_keyring_reload_failures_total")
+		"candgw_api_requests_total", "candgw_browsers_requests_total", "candgw_keyring_revision", "candgw_keyring_reload_failures_total")
 	if err != nil || len(problems) != 0 {
 		t.Errorf("%v, %v", problems, err)
 	}

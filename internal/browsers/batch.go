@@ -1,0 +1,172 @@
+package browsers
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/candgw/candgw/gateway"
+	"github.com/candgw/candgw/internal/limit"
+	"github.com/candgw/candgw/internal/sdp"
+	"github.com/candgw/candgw/policy"
+)
+
+const (
+	maxCandidate = 4 << 10 // octets
+	// maxAddresses is how many raw addresses of a request are looked at, each of which may cost a look at all neighbors.
+	maxAddresses = 8
+)
+
+// A batch is the candidates of one request.
+type batch struct {
+	h      *Handler
+	client netip.Addr
+	page   policy.Origin
+
+	mu  sync.Mutex
+	own map[netip.Addr]func() bool // whether raw addresses are the client's, each found out once
+}
+
+func (h *Handler) newBatch(client netip.Addr, asked *request) *batch {
+	return &batch{h: h, client: client, page: asked.page, own: map[netip.Addr]func() bool{}}
+}
+
+// each does something n times at once. It panics where one of them does, so that it is the goroutine of the request that
+// does, where that is dealt with.
+func (b *batch) each(n int, do func(i int)) {
+	var wg sync.WaitGroup
+	panics := make(chan any, n)
+	for i := range n {
+		wg.Go(func() {
+			defer func() {
+				if p := recover(); p != nil {
+					panics <- p
+				}
+			}()
+			do(i)
+		})
+	}
+	wg.Wait()
+	select {
+	case p := <-panics:
+		panic(p)
+	default:
+	}
+}
+
+// one deals with a candidate. The error is one of the whole request.
+func (b *batch) one(ctx context.Context, c candidate) (answer, gateway.CandidateReport, error) {
+	body, ufrag, why := b.fragment(ctx, c)
+	if why != "" {
+		return answer{Kept: why}, gateway.CandidateReport{Result: gateway.FateKept, Reason: why}, nil
+	}
+	result, err := b.h.Gateway.Encrypt(ctx, gateway.Request{
+		Body: body, Format: gateway.Fragment, Client: b.client, Origin: b.page, Secret: b.h.secretOf(b.client, ufrag, c.Pwd),
+	})
+	var wrong *sdp.Error
+	switch {
+	case errors.As(err, &wrong):
+		return answer{Kept: wrong.What}, gateway.CandidateReport{Result: gateway.FateKept, Reason: wrong.What}, nil
+	case errors.Is(err, gateway.ErrRefused):
+		return answer{Dropped: err.Error()}, gateway.CandidateReport{Result: gateway.FateDropped, Reason: err.Error()}, nil
+	case err != nil && !errors.Is(err, gateway.ErrNothingLeft):
+		return answer{}, gateway.CandidateReport{}, err
+	}
+	report := result.Report.Candidates[0]
+	switch now := candidateIn(result.Body); {
+	case report.Refused: // because of what the browser says, not by a policy: it goes on as it would without candgw
+		report.Result = gateway.FateKept
+		return answer{Kept: report.Reason}, report, nil
+	case now == "":
+		return answer{Dropped: report.Reason}, report, nil
+	case now == c.Candidate:
+		return answer{Kept: report.Reason}, report, nil
+	default:
+		return answer{Candidate: now}, report, nil
+	}
+}
+
+// fragment returns a candidate as application/trickle-ice-sdpfrag with its credentials, or why it is not to be encrypted,
+// which holds nothing of the candidate.
+func (b *batch) fragment(ctx context.Context, c candidate) (body []byte, ufrag, why string) {
+	if len(c.Candidate) > maxCandidate {
+		return nil, "", "it is longer than 4 KiB"
+	}
+	if !strings.HasPrefix(c.Candidate, "candidate:") || strings.ContainsAny(c.Candidate, "\r\n") {
+		return nil, "", "it is no candidate: want candidate: and its fields"
+	}
+	d, err := sdp.ParseCandidate(c.Candidate)
+	if err != nil {
+		return nil, "", err.(*sdp.Error).What
+	}
+	cand := &d.Candidates[0]
+	ufrag = cand.Ufrag.Of(c.Candidate)
+	switch {
+	case ufrag == "":
+		return nil, "", "it names no ufrag"
+	case !fits(c.Pwd):
+		return nil, "", "its ice-pwd is empty, or has a space or another character that no password has"
+	}
+	raw := cand.Host.Addr.IsValid() && strings.EqualFold(cand.Type.Of(c.Candidate), "host")
+	if raw && !b.owns(ctx, cand.Host.Addr) {
+		return nil, "", "its address is not known to be the client's own"
+	}
+	return []byte("a=ice-ufrag:" + ufrag + "\r\na=ice-pwd:" + c.Pwd + "\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\na=" + c.Candidate + "\r\n"), ufrag, ""
+}
+
+// fits reports whether a text can stand in a line of SDP as one word.
+func fits(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' })
+}
+
+// candidateIn returns the first candidate in a fragment, "" if there is none. Where a policy augments it is the one that
+// is encrypted: an answer has room for one.
+func candidateIn(fragment []byte) string {
+	for line := range bytes.Lines(fragment) {
+		if c, ok := bytes.CutPrefix(line, []byte("a=candidate:")); ok {
+			return "candidate:" + string(bytes.TrimRight(c, "\r\n"))
+		}
+	}
+	return ""
+}
+
+// owns reports whether an address is one of the client's host.
+func (b *batch) owns(ctx context.Context, addr netip.Addr) bool {
+	b.mu.Lock()
+	owns, ok := b.own[addr]
+	if !ok {
+		if len(b.own) == maxAddresses {
+			b.mu.Unlock()
+			return false
+		}
+		owns = sync.OnceValue(func() bool { return b.h.SameHost(ctx, b.client, addr, b.h.mayAskFor(b.client)) })
+		b.own[addr] = owns
+	}
+	b.mu.Unlock()
+	return owns()
+}
+
+func (h *Handler) mayAskFor(client netip.Addr) func() bool {
+	return func() bool { return h.asks.Allow(limit.Host(client), neighborRate, neighborBurst, time.Now()) }
+}
+
+// secretOf returns what makes the names of raw addresses repeat for a client, a ufrag and a password: those of UDP and
+// of TCP, and those that are asked for again, as each candidate is a request to the gateway of its own.
+//
+// That is no oracle for guesses: a name is compared with another under the same secret alone, so by the same client, and
+// raw addresses that are encrypted for a client are its own, which it knows.
+func (h *Handler) secretOf(client netip.Addr, ufrag, pwd string) []byte {
+	mac := hmac.New(sha256.New, h.secret[:])
+	for _, part := range []string{client.Unmap().String(), ufrag, pwd} {
+		mac.Write(binary.BigEndian.AppendUint32(nil, uint32(len(part))))
+		mac.Write([]byte(part))
+	}
+	return mac.Sum(nil)
+}

@@ -1,0 +1,119 @@
+// Package browsers answers the browser extension: it has candidates encrypted for the client that asks, and for nobody
+// else. docs/api.md describes it.
+package browsers
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/candgw/candgw/gateway"
+	"github.com/candgw/candgw/internal/limit"
+	"github.com/candgw/candgw/internal/web"
+)
+
+const (
+	// maxClients is how many clients are told apart where their requests are limited.
+	maxClients = 1 << 14
+	// neighborRate and neighborBurst bound how often the kernel is had ask for an address that a client names: each
+	// time costs the link a packet to everybody, and the kernel an entry.
+	neighborRate, neighborBurst = 4, 32
+
+	path = "/v1/encrypt"
+	// remembered is for how many seconds a browser need not ask again whether it may ask.
+	remembered = "7200"
+)
+
+// Metrics hears of requests. It is called by many goroutines at once.
+type Metrics interface {
+	BrowsersRequest(code int)
+	Candidates(*gateway.Report)
+}
+
+// A Config is what a handler needs; all of it must be set.
+type Config struct {
+	Gateway *gateway.Gateway
+	Metrics Metrics
+	// SameHost reports whether an address is of the host that a connection comes from: see package neighbor.
+	SameHost func(ctx context.Context, client, addr netip.Addr, mayAsk func() bool) bool
+	Log      *slog.Logger
+}
+
+// Settings are what may change while a handler answers.
+type Settings struct {
+	// Answers reports whether an extension is answered, by its origin.
+	Answers func(origin string) bool
+	// Rate is how many requests a second each client may make, and Burst how many of them at once, each at least one.
+	Rate, Burst int
+}
+
+// A Handler answers extensions. It is safe for concurrent use.
+type Handler struct {
+	Config
+	settings atomic.Pointer[Settings]
+	counted  http.Handler
+	requests *limit.Limiter
+	asks     *limit.Limiter // of the kernel, for neighbors
+	// secret makes the names of raw addresses repeat: see secretOf.
+	secret [32]byte
+}
+
+// New returns a handler.
+func New(c Config, s Settings) *Handler {
+	h := &Handler{Config: c, requests: limit.New(maxClients, time.Now()), asks: limit.New(maxClients, time.Now())}
+	h.counted = web.Counted("browsers", c.Log, c.Metrics.BrowsersRequest, http.HandlerFunc(h.serve))
+	rand.Read(h.secret[:]) // never fails: crypto/rand
+	h.Use(s)
+	return h
+}
+
+// Use has further requests be answered under other settings.
+func (h *Handler) Use(s Settings) { h.settings.Store(&s) }
+
+// ServeHTTP answers a request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.counted.ServeHTTP(w, r) }
+
+// serve looks at the origin first: it is what a page cannot choose, and what it asks must not count for the client, whose
+// extension would not be answered then.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
+	s := h.settings.Load()
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Vary", "Origin")
+	origins := r.Header.Values("Origin")
+	if len(origins) != 1 || !s.Answers(origins[0]) {
+		web.Problem(w, http.StatusForbidden, "only the browser extension is answered here: its origin must be one of 'extensions'")
+		return
+	}
+	w.Header().Set("Access-Control-Allow-Origin", origins[0])
+	client := web.Peer(r)
+	switch {
+	case !h.requests.Allow(limit.Host(client), s.Rate, s.Burst, time.Now()):
+		web.TooMany(w, "more requests than a client may make: wait a second")
+	case r.URL.Path != path:
+		web.Problem(w, http.StatusNotFound, "use POST "+path+", which is all that there is")
+	case r.Method == http.MethodOptions:
+		preflight(w, r)
+	case r.Method != http.MethodPost:
+		web.Only("POST, OPTIONS")(w, r)
+	default:
+		h.encrypt(w, r, client)
+	}
+}
+
+// preflight tells a browser that the extension may ask: the CORS protocol of the Fetch standard, and, for a page or
+// an extension in a public address space, that of Private Network Access.
+func preflight(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Access-Control-Allow-Methods", http.MethodPost)
+	w.Header().Set("Access-Control-Allow-Headers", "Content-Type")
+	w.Header().Set("Access-Control-Max-Age", remembered)
+	if r.Header.Get("Access-Control-Request-Private-Network") == "true" {
+		w.Header().Set("Access-Control-Allow-Private-Network", "true")
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
