@@ -196,7 +196,7 @@
       } else if (!tells(ufrag, fields) || c?.state === "kept") {
         set(visible, address, true);
       } else {
-        hidden ||= isRaw(address);
+        hidden = true;
         partial ||= !c || c.state === "asking"; // a description has candidates before their events
         lines[i] = c?.state === "encrypted" ? "a=" + shown(text, c) : "";
       }
@@ -204,10 +204,11 @@
     for (let i = 0; i < lines.length; i++) {
       if (partial && startsWith(lines[i], "a=end-of-candidates")) lines[i] = "";
       const line = hidden && exec(/^(c=|a=rtcp:\d+ )IN IP([46]) ([^\r\n]*)/, lines[i]);
-      if (!line || has(visible, line[3])) continue;
-      const isConnection = line[1] === "c=";
-      lines[i] = (isConnection ? "c=" : "a=rtcp:9 ") + "IN IP" + line[2] + (line[2] === "4" ? " 0.0.0.0" : " ::") + slice(lines[i], line[0].length);
-      const media = isConnection && exec(/^(m=[^ ]* )[1-9]\d*/, lines[0]);
+      if (!line || has(visible, line[3]) || exec(/^(0\.0\.0\.0|::)$/, line[3])) continue;
+      const isConnection = line[1] === "c=", name = isRaw(line[3]) ? undefined : get(encrypted, lower(line[3])); // Firefox has names there
+      lines[i] = (name ? line[1] : isConnection ? "c=" : "a=rtcp:9 ") + "IN IP" + line[2] + " " +
+        (name ?? (line[2] === "4" ? "0.0.0.0" : "::")) + slice(lines[i], line[0].length);
+      const media = isConnection && !name && exec(/^(m=[^ ]* )[1-9]\d*/, lines[0]);
       if (media) lines[0] = media[1] + "9" + slice(lines[0], media[0].length);
     }
   });
