@@ -10,29 +10,24 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pion/logging"
-	"github.com/pion/mdns/v2"
-	"golang.org/x/net/ipv4"
-	"golang.org/x/net/ipv6"
-
 	"github.com/candgw/candgw/internal/mcast"
 )
 
 // ErrNoLink says that this node has no link on which a name could be asked for.
 var ErrNoLink = errors.New("no link to ask on")
 
-// idle is the time after its last question for which a connection is kept. While one is open, everything that
-// is multicast on its link goes through the cache of pion/mdns, which costs much where that is much.
-const idle = 5 * time.Second
+var errNobody = errors.New("nobody answered")
 
 // LinkNames is the [NameResolver] of a node on the clients' links: it asks by Multicast DNS on the
 // link whose network holds the client, or that the zone of its address names. For a client that is not known,
-// or a loopback address, it asks on every link; for one that is on none of them, on none.
+// or a loopback address, it asks on every link; for one that is on none of them, on none. Callers who want the same
+// name of the same link share a question, and for a few seconds its answer; that nobody answered is not remembered.
 type LinkNames struct {
 	interfaces []string
 	idle       time.Duration
+	now        func() time.Time
 
-	mu     sync.Mutex
+	mu     sync.Mutex // guards what follows, and what connections hold
 	closed bool
 	conns  map[link]*linkConn // opened when asked on
 }
@@ -45,57 +40,61 @@ type link struct {
 	v4, v6         bool // which IP versions it has an address of
 }
 
-// linkConn is a connection, and who needs it. It is closed when nobody has asked on it for a while, and so
-// is that of a link which has gone.
-type linkConn struct {
-	*mdns.Conn
-	asking int // questions under way
-	idle   *time.Timer
+// A question is under way on one link, until it is answered or nobody waits for it any more.
+type question struct {
+	conn    *linkConn
+	name    string
+	cancel  context.CancelFunc
+	waiting map[chan<- netip.Addr]bool // each has room
 }
 
 // NewLinkNames returns a resolver that asks on the named interfaces, or, if there are none, on every
 // one that speaks multicast. Close it after use.
 func NewLinkNames(interfaces []string) *LinkNames {
-	return &LinkNames{interfaces: interfaces, idle: idle, conns: map[link]*linkConn{}}
+	return &LinkNames{interfaces: interfaces, idle: idle, now: time.Now, conns: map[link]*linkConn{}}
 }
 
 // ResolveName asks for a name. The error is [ErrNoLink], or tells that nobody answered.
 func (l *LinkNames) ResolveName(ctx context.Context, name string, client netip.Addr) (netip.Addr, error) {
-	conns, err := l.acquire(client)
+	interfaces, err := mcast.Interfaces(l.interfaces)
 	if err != nil {
 		return netip.Addr{}, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	answers := make(chan netip.Addr, len(conns))
-	for _, conn := range conns {
-		go func() {
-			_, addr, _ := conn.QueryAddr(ctx, name)
-			l.release(conn)
-			answers <- addr // not valid where nobody answered
-		}()
+	links := choose(interfaces, client)
+	answers := make(chan netip.Addr, len(links))
+	known, asked, err := l.ask(links, name, answers)
+	if err != nil || known.IsValid() {
+		return known, err
 	}
-	for range conns {
-		if addr := <-answers; addr.IsValid() {
-			return addr, nil
+	defer l.leave(asked, answers)
+	for range asked {
+		select {
+		case addr := <-answers:
+			if addr.IsValid() {
+				return addr, nil
+			}
+		case <-ctx.Done():
+			return netip.Addr{}, errNobody
 		}
 	}
-	return netip.Addr{}, errors.New("nobody answered")
+	return netip.Addr{}, errNobody
 }
 
-// acquire returns a connection for each interface to ask on. None is closed, but by Close, before it is released.
-func (l *LinkNames) acquire(client netip.Addr) ([]*linkConn, error) {
-	interfaces, err := mcast.Interfaces(l.interfaces)
-	if err != nil {
-		return nil, err
-	}
-	links := choose(interfaces, client)
+// ask returns what one of the links has answered a moment ago, or else the questions, one a link, whose answers come to
+// the channel. Each may be another caller's as well.
+func (l *LinkNames) ask(links map[link]net.Interface, name string, answers chan<- netip.Addr) (known netip.Addr, asked []*question, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return nil, ErrNoLink
+		return netip.Addr{}, nil, ErrNoLink
 	}
-	var conns []*linkConn
+	for k := range links {
+		if conn, ok := l.conns[k]; ok {
+			if addr, ok := conn.known(name, l.now()); ok {
+				return addr, nil, nil
+			}
+		}
+	}
 	for k, ifc := range links {
 		conn, ok := l.conns[k]
 		if !ok {
@@ -104,25 +103,64 @@ func (l *LinkNames) acquire(client netip.Addr) ([]*linkConn, error) {
 				err = errors.Join(err, fmt.Errorf("%s: %w", ifc.Name, failed))
 				continue
 			}
-			conn = &linkConn{Conn: opened}
+			conn = opened
 			conn.idle = time.AfterFunc(l.idle, func() { l.closeIdle(k, conn) })
 			l.conns[k] = conn
 		}
-		conn.asking++
-		conns = append(conns, conn)
+		q, ok := conn.questions[name]
+		if !ok {
+			q = l.begin(conn, name)
+		}
+		q.waiting[answers] = true
+		asked = append(asked, q)
 	}
-	if len(conns) == 0 {
-		return nil, errors.Join(ErrNoLink, err)
+	if len(asked) == 0 {
+		return netip.Addr{}, nil, errors.Join(ErrNoLink, err)
 	}
-	return conns, nil
+	return netip.Addr{}, asked, nil
 }
 
-// release tells that a question on a connection has ended.
-func (l *LinkNames) release(conn *linkConn) {
+// begin asks on a connection, which is not closed, but by Close, before the question has ended.
+func (l *LinkNames) begin(conn *linkConn, name string) *question {
+	ctx, cancel := context.WithCancel(context.Background())
+	q := &question{conn, name, cancel, map[chan<- netip.Addr]bool{}}
+	conn.questions[name] = q
+	conn.asking++
+	go func() {
+		addr, ttl := conn.query(ctx, name)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if addr.IsValid() {
+			conn.remember(name, addr, ttl, l.now())
+		}
+		for answers := range q.waiting {
+			answers <- addr // not valid where nobody answered
+		}
+		q.end()
+		conn.asking--
+		conn.idle.Reset(l.idle)
+	}()
+	return q
+}
+
+// end has the next caller who wants the name ask anew.
+func (q *question) end() {
+	q.cancel()
+	if q.conn.questions[q.name] == q {
+		delete(q.conn.questions, q.name)
+	}
+}
+
+// leave tells that a caller does not wait for answers any more.
+func (l *LinkNames) leave(asked []*question, answers chan<- netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	conn.asking--
-	conn.idle.Reset(l.idle)
+	for _, q := range asked {
+		delete(q.waiting, answers)
+		if len(q.waiting) == 0 {
+			q.end()
+		}
+	}
 }
 
 // closeIdle closes a connection, unless questions are under way: the last of them sets the timer again. As it may
@@ -172,37 +210,6 @@ func zoneIndex(zone string) int {
 		}
 	}
 	return 0
-}
-
-// open makes a connection that asks on one interface. The sockets that it opens are bound to the groups, so
-// that they take no unicast packet from a responder on the same host; those two that pion/mdns opens by itself,
-// on ephemeral ports of every address, to ask from, take any.
-func open(ifc net.Interface, k link) (conn *mdns.Conn, err error) {
-	var p4 *ipv4.PacketConn
-	var p6 *ipv6.PacketConn
-	c4, err4 := mcast.ListenGroup4(&ifc)
-	if err4 == nil {
-		p4 = ipv4.NewPacketConn(c4)
-	}
-	c6, err6 := mcast.ListenGroup6(&ifc)
-	if err6 == nil {
-		p6 = ipv6.NewPacketConn(c6)
-	}
-	defer func() {
-		if err != nil && p4 != nil {
-			p4.Close()
-		}
-		if err != nil && p6 != nil {
-			p6.Close()
-		}
-	}()
-	// Where NewServer finds nothing to join a group with, it fails and leaves its own sockets open.
-	if (p4 == nil || !k.v4) && (p6 == nil || !k.v6) {
-		return nil, errors.Join(err4, err6)
-	}
-	quiet := logging.NewDefaultLoggerFactory()
-	quiet.DefaultLogLevel = logging.LogLevelDisabled // it would log names and addresses
-	return mdns.NewServer(p4, p6, mdns.WithInterfaces(ifc), mdns.WithCacheRefresh(false), mdns.WithLoggerFactory(quiet))
 }
 
 // Close ends every question under way, and refuses further ones.

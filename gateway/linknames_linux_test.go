@@ -147,6 +147,21 @@ func ask(l *LinkNames) error {
 	return err
 }
 
+// askOn begins to ask for a client, on one link.
+func askOn(t *testing.T, l *LinkNames, name, client string, answers chan<- netip.Addr) []*question {
+	t.Helper()
+	interfaces, err := mcast.Interfaces(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr, _ := netip.ParseAddr(client)
+	known, asked, err := l.ask(choose(interfaces, addr), name, answers)
+	if err != nil || known.IsValid() || len(asked) != 1 {
+		t.Fatalf("got %v, %v, %v, want one question", known, asked, err)
+	}
+	return asked
+}
+
 func TestLinkNamesOfChangingLink(t *testing.T) {
 	newNamespace(t)
 	l := NewLinkNames(nil)
@@ -193,10 +208,8 @@ func TestLinkNamesIdle(t *testing.T) {
 	}
 
 	// Two questions at once, of which one ends.
-	conns, err := l.acquire(netip.Addr{})
-	if err != nil || len(conns) != 1 {
-		t.Fatalf("got %v, %v", conns, err)
-	}
+	answers := make(chan netip.Addr, 1)
+	asked := askOn(t, l, "y.local", "", answers)
 	if err := ask(l); errors.Is(err, ErrNoLink) {
 		t.Error(err)
 	}
@@ -204,7 +217,7 @@ func TestLinkNamesIdle(t *testing.T) {
 	if sockets(t) == 0 {
 		t.Error("closed under a question")
 	}
-	l.release(conns[0])
+	l.leave(asked, answers)
 	waitForNoSockets(t)
 }
 
