@@ -25,18 +25,20 @@ const (
 	// An answer is remembered while a page describes its connections, and no longer than it says itself.
 	remembered    = 10 * time.Second
 	maxRemembered = 4096 // answers of a link
-	// ANY is asked for three times, as often as a probe is sent (RFC 6762, section 8.1), but in less time: whoever asks may
-	// wait for 300 ms.
-	rounds     = 3
-	roundEvery = 100 * time.Millisecond
+	// A question that is not answered is repeated after 20, 60 and 140 ms, besides every second: whoever asks may wait for
+	// no more than 300 ms, packets are lost, and Firefox makes a name known to the page before it answers for it.
+	repeats     = 3
+	firstRepeat = 20 * time.Millisecond
 )
 
 // linkConn is a connection, and who needs it. It is closed when nobody has asked on it for a while, and so
 // is that of a link which has gone. But for sending, it is used under the lock of its LinkNames.
 type linkConn struct {
 	*mdns.Conn
-	write     []func(packet []byte) // to the group, over each IP version
-	asking    int                   // questions under way, those that nobody waits for among them
+	p4        *ipv4.PacketConn // to ask on, nil where the link does not speak it
+	p6        *ipv6.PacketConn
+	zone      string
+	asking    int // questions under way, those that nobody waits for among them
 	idle      *time.Timer
 	questions map[string]*question // those that can be joined
 	answers   *bounded.Table[string, linkAnswer]
@@ -60,14 +62,14 @@ func (c *linkConn) remember(name string, addr netip.Addr, ttl time.Duration, now
 	c.answers.Put(name, linkAnswer{addr, now.Add(ttl)}, now)
 }
 
-// query asks for a name until it is answered or the context ends. pion/mdns asks for A and AAAA, which Firefox answers:
-// with whatever record there is, once it is asked for A. Chromium sends an answer to those only when it has not sent
-// one for the name for a second, be it to say that there is no such record; but it takes a question for ANY to be a
-// probe, and answers that at once.
+// query asks for a name until it is answered or the context ends. pion/mdns asks for A and AAAA, and Firefox answers for
+// A with whatever record there is. Chromium sends an answer to those only when it has not sent one for the name for a
+// second, be it to say that there is no such record; but it takes a question for ANY to be a probe, and answers that
+// at once.
 func (c *linkConn) query(ctx context.Context, name string) (addr netip.Addr, ttl time.Duration) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go c.askAny(ctx, name) // its answer is heard by QueryAddr, or else, should that be late, the next one
+	go c.askAny(ctx, name) // what it is answered is heard by QueryAddr, or else the next answer is
 	header, addr, err := c.QueryAddr(ctx, name)
 	if err != nil {
 		return netip.Addr{}, 0
@@ -75,38 +77,51 @@ func (c *linkConn) query(ctx context.Context, name string) (addr netip.Addr, ttl
 	return addr, time.Duration(header.TTL) * time.Second
 }
 
+// askAny asks for ANY, and repeats that and the question for A.
 func (c *linkConn) askAny(ctx context.Context, name string) {
-	packet, err := anyQuestion(name)
+	packet, err := packQuestion(name, dnsmessage.TypeALL)
 	if err != nil {
-		return // no name that anybody could have
+		return // it is no name that anybody could have
 	}
-	for range rounds {
-		for _, write := range c.write {
-			write(packet)
-		}
+	c.write(packet)
+	for pause := firstRepeat; pause < firstRepeat<<repeats; pause *= 2 {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(roundEvery):
+		case <-time.After(pause):
+		}
+		c.write(packet)
+		if a, err := packQuestion(name, dnsmessage.TypeA); err == nil {
+			c.write(a)
 		}
 	}
 }
 
-// anyQuestion returns a packet of one question without the QU bit: Chromium takes no other.
-func anyQuestion(name string) ([]byte, error) {
+// packQuestion returns a packet of one question without the QU bit: Chromium takes no other.
+func packQuestion(name string, kind dnsmessage.Type) ([]byte, error) {
 	fqdn, err := dnsmessage.NewName(name + ".")
 	if err != nil {
 		return nil, err
 	}
-	m := dnsmessage.Message{Questions: []dnsmessage.Question{{Name: fqdn, Type: dnsmessage.TypeALL, Class: dnsmessage.ClassINET}}}
+	m := dnsmessage.Message{Questions: []dnsmessage.Question{{Name: fqdn, Type: kind, Class: dnsmessage.ClassINET}}}
 	return m.Pack()
+}
+
+// write sends a packet to the group over each IP version. One that is lost is sent again, so errors are none.
+func (c *linkConn) write(packet []byte) {
+	if c.p4 != nil {
+		_, _ = c.p4.WriteTo(packet, nil, &net.UDPAddr{IP: mcast.Group4, Port: mcast.Port})
+	}
+	if c.p6 != nil {
+		_, _ = c.p6.WriteTo(packet, nil, &net.UDPAddr{IP: mcast.Group6, Port: mcast.Port, Zone: c.zone})
+	}
 }
 
 // open makes a connection that asks on one interface. The sockets that it opens are bound to the groups, so
 // that they take no unicast packet from a responder on the same host; those two that pion/mdns opens by itself,
 // on ephemeral ports of every address, to ask from, take any.
 func open(ifc net.Interface, k link) (conn *linkConn, err error) {
-	conn = &linkConn{questions: map[string]*question{}, answers: bounded.New[string, linkAnswer](maxRemembered, remembered)}
+	conn = &linkConn{zone: ifc.Name, questions: map[string]*question{}, answers: bounded.New[string, linkAnswer](maxRemembered, remembered)}
 	var p4 *ipv4.PacketConn
 	var p6 *ipv6.PacketConn
 	c4, err4 := mcast.ListenGroup4(&ifc)
@@ -132,14 +147,10 @@ func open(ifc net.Interface, k link) (conn *linkConn, err error) {
 		return nil, errors.Join(err4, err6)
 	}
 	if err4 == nil && k.v4 {
-		conn.write = append(conn.write, func(packet []byte) {
-			_, _ = p4.WriteTo(packet, nil, &net.UDPAddr{IP: mcast.Group4, Port: mcast.Port})
-		})
+		conn.p4 = p4
 	}
 	if err6 == nil && k.v6 {
-		conn.write = append(conn.write, func(packet []byte) {
-			_, _ = p6.WriteTo(packet, nil, &net.UDPAddr{IP: mcast.Group6, Port: mcast.Port, Zone: ifc.Name})
-		})
+		conn.p6 = p6
 	}
 	quiet := logging.NewDefaultLoggerFactory()
 	quiet.DefaultLogLevel = logging.LogLevelDisabled // it would log names and addresses
