@@ -24,12 +24,14 @@
   const exec = free(RegExp.prototype.exec), shift = free([].shift), then = free(Promise.prototype.then);
   const get = free(Map.prototype.get), set = free(Map.prototype.set), has = free(Map.prototype.has), remove = free(Map.prototype.delete);
   const size = getter(Map, "size"), keys = free(Map.prototype.keys), nextKey = free(getPrototypeOf(new Map().keys()).next);
+  const clock = performance, timeOf = clock.now, now = () => apply(timeOf, clock, []);
   const weakGet = free(WeakMap.prototype.get), weakSet = free(WeakMap.prototype.set), deref = free(WeakRef.prototype.deref);
   const listen = free(EventTarget.prototype.addEventListener), unlisten = free(EventTarget.prototype.removeEventListener);
   const dispatch = free(EventTarget.prototype.dispatchEvent), stop = free(Event.prototype.stopImmediatePropagation);
   const post = free(global.MessagePort.prototype.postMessage);
   const detail = getter(CustomEvent, "detail"), eventType = getter(Event, "type");
   const candidateText = getter(RTCIceCandidate, "candidate"), candidateUfrag = getter(RTCIceCandidate, "usernameFragment");
+  const eventCandidate = getter(RTCPeerConnectionIceEvent, "candidate");
   const descriptionText = getter(RTCSessionDescription, "sdp"), localDescription = getter(RTCPeerConnection, "localDescription");
   /** @param {any[]} list @param {any} value without the setters that a page may give to the prototype of arrays */
   const append = (list, value) => defineProperty(list, list.length, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
@@ -99,8 +101,12 @@
   /** @param {any} candidate an RTCIceCandidate @returns {Candidate | undefined} */
   const knownOf = (candidate) => get(candidates, keyOf(candidateUfrag(candidate), pieces(candidateText(candidate), " ")));
 
-  /** @param {any} candidate of an event of the browser's @returns {Candidate | undefined} none if a page may see all of it */
-  function meet(candidate) {
+  /**
+   * @param {any} candidate of an event of the browser's
+   * @param {any} connection
+   * @returns {Candidate | undefined} none if a page may see all of it
+   */
+  function meet(candidate, connection) {
     const text = candidateText(candidate), ufrag = candidateUfrag(candidate);
     const fields = pieces(text, " "), address = field(fields, ADDRESS);
     if (!tells(ufrag, fields)) return undefined;
@@ -109,7 +115,14 @@
     /** @type {Candidate} */
     const c = { state: "asking", address, fields, waiting: [] };
     remember(candidates, keyOf(ufrag, fields), c);
-    ask(exec(/ ufrag /, text) ? text : text + " ufrag " + ufrag, get(passwords, ufrag), (verdict, answer) => {
+    const began = now();
+    standIn(fields, connection, (name) => {
+      const own = pieces(text, " ");
+      if (name) setField(own, ADDRESS, name);
+      ask(joined(own) + (exec(/ ufrag /, text) ? "" : " ufrag " + ufrag), get(passwords, ufrag), now() - began, settle);
+    });
+    /** @param {any} verdict @param {string} answer */
+    function settle(verdict, answer) {
       const answered = pieces(answer, " ");
       c.state = verdict !== "encrypted" ? verdict : answered.length > TYPE ? "encrypted" : "kept";
       if (c.state === "encrypted" && field(answered, ADDRESS) !== address) {
@@ -121,8 +134,75 @@
       const { waiting } = c;
       c.waiting = [];
       for (let i = 0; i < waiting.length; i++) release(waiting[i]);
-    });
+    }
     return c;
+  }
+
+  // Firefox lets nobody ask for the names in an offer before it has the answer. So a pair of connections that have each other
+  // stands in for a while: the names of the same addresses, which are known by the same priority, can be asked for.
+
+  const isFirefox = "setIdentityProvider" in RTCPeerConnection.prototype;
+  const pairLasts = 30_000; // milliseconds, in which a host may come to other addresses
+  let pairMayTake = 250; // milliseconds: most of the budget
+  const longest = 6000; // milliseconds: more than any budget, for a relay that ended before it answered
+  const { addIceCandidate, close, createAnswer, createDataChannel, createOffer, setLocalDescription, setRemoteDescription } = RTCPeerConnection.prototype;
+  const currentLocalDescription = getter(RTCPeerConnection, "currentLocalDescription");
+  /** @type {{names: Map<string, string>, missing: number, waiting: (() => void)[]} | undefined} */
+  let pair;
+  /** @param {string[]} fields the priority is RFC 8445's, without the component */
+  const interfaceOf = (fields) => lower(field(fields, 2)) + " " + (+field(fields, 3) >>> 8);
+
+  function pairUp() {
+    const names = new Map(), made = pair = { names, missing: 2, waiting: /** @type {(() => void)[]} */ ([]) };
+    const a = construct(RTCPeerConnection, []), b = construct(RTCPeerConnection, []);
+    const retire = () => { if (pair === made) pair = undefined; };
+    const end = () => {
+      retire();
+      apply(close, a, []);
+      apply(close, b, []);
+      made.missing = 0;
+      serve();
+    };
+    const serve = () => {
+      const { waiting } = made;
+      made.waiting = [];
+      for (let i = 0; i < waiting.length; i++) waiting[i]();
+    };
+    const step = () => { if (--made.missing === 0) serve(); };
+    /** @param {any} from @param {any} to */
+    const trickle = (from, to) => listen(from, "icecandidate", (/** @type {Event} */ event) => {
+      const candidate = eventCandidate(event);
+      if (candidate) apply(addIceCandidate, to, [candidate, () => {}, () => {}]);
+      if (from !== a) return;
+      if (!candidate) step();
+      else set(names, interfaceOf(pieces(candidateText(candidate), " ")), field(pieces(candidateText(candidate), " "), ADDRESS));
+    });
+    trickle(a, b);
+    trickle(b, a);
+    apply(createDataChannel, a, [""]);
+    // With callbacks: a page may replace what promises resolve by.
+    apply(createOffer, a, [(/** @type {any} */ offer) => apply(setLocalDescription, a, [offer, () => apply(setRemoteDescription, b, [offer, () => {
+      apply(createAnswer, b, [(/** @type {any} */ answer) => apply(setLocalDescription, b, [answer, () => {
+        apply(setRemoteDescription, a, [answer, step, end]);
+      }, end]), end]);
+    }, end]), end]), end]);
+    setTimeout(retire, pairLasts);
+    setTimeout(end, pairLasts + longest); // what was asked for until then is answered
+  }
+
+  /** @param {string[]} fields @param {any} connection @param {(name: string | undefined) => void} use gets a name to ask for instead, or none */
+  function standIn(fields, connection, use) {
+    if (!isFirefox || isRaw(field(fields, ADDRESS)) || currentLocalDescription(connection)) return use(undefined);
+    if (!pair) pairUp();
+    const of = /** @type {NonNullable<typeof pair>} */ (pair);
+    let isFound = false;
+    const found = () => {
+      if (!isFound) use(get(of.names, interfaceOf(fields)));
+      isFound = true;
+    };
+    if (of.missing === 0) return found();
+    append(of.waiting, found);
+    setTimeout(found, pairMayTake);
   }
 
   // Texts as a page sees them, and as the browser does.
@@ -229,7 +309,6 @@
   const node = document.createElement("span");
   /** @type {Map<string, (verdict: any, candidate: string) => void>} */
   const asked = new Map();
-  const longest = 6000; // milliseconds: more than any budget, for a relay that ended before it answered
   let questions = 0;
 
   /** @param {string} kind @param {string} [text] @returns {boolean} whether somebody took it */
@@ -240,17 +319,18 @@
     remove(asked, id);
     answer?.(verdict, candidate);
   }
-  /** @param {string} candidate @param {string} pwd @param {(verdict: any, candidate: string) => void} answer */
-  function ask(candidate, pwd, answer) {
+  /** @param {string} candidate @param {string} pwd @param {number} waited milliseconds @param {(verdict: any, candidate: string) => void} answer */
+  function ask(candidate, pwd, waited, answer) {
     const id = String(++questions);
     set(asked, id, answer);
     setTimeout(() => answered(id, "kept", ""), longest);
-    if (!tell("ask", id + "\n" + candidate + "\n" + pwd)) answered(id, "kept", "");
+    if (!tell("ask", id + "\n" + candidate + "\n" + pwd + "\n" + waited)) answered(id, "kept", "");
   }
   listen(node, "answer", (/** @type {Event} */ event) => {
     const answer = exec(/^(\d+)\n(encrypted|kept|dropped)\n(.*)$/, detail(event));
     if (answer) answered(answer[1], answer[2], answer[3]);
   });
+  listen(node, "budget", (/** @type {Event} */ event) => { pairMayTake = +detail(event) * 0.8; });
   // Whichever of the two scripts comes second finds the first.
   const introduce = () => dispatch(document, new MouseEvent("candgw-page", { relatedTarget: node }));
   listen(document, "candgw-relay", introduce, { once: true });
@@ -266,7 +346,7 @@
   const heldOf = new WeakMap(); // by connection and by transport
   const ours = new WeakMap(); // events
   const connectionState = getter(RTCPeerConnection, "iceGatheringState"), transportState = getter(RTCIceTransport, "gatheringState");
-  const signalingState = getter(RTCPeerConnection, "signalingState"), eventCandidate = getter(RTCPeerConnectionIceEvent, "candidate");
+  const signalingState = getter(RTCPeerConnection, "signalingState");
   const isTrusted = (/** @type {Event} */ event) => event.isTrusted; // an own property that no page can replace
 
   /** @param {Held} held */
@@ -282,7 +362,7 @@
     const type = eventType(event), candidate = type === "icecandidate" ? eventCandidate(event) : null;
     if (candidate && !has(passwords, candidateUfrag(candidate))) learn(descriptionText(localDescription(held.connection)) ?? "");
     if (candidate) weakSet(made, candidate, "local");
-    const c = candidate ? meet(candidate) : undefined;
+    const c = candidate ? meet(candidate, held.connection) : undefined;
     if (held.items.length === 0 && c?.state !== "asking") {
       if (c?.state === "dropped") stop(event);
       return;
@@ -344,7 +424,7 @@
       if (recent.length > mostRecent) shift(recent);
       listen(connection, "icecandidate", holding(held, connection), true);
       listen(connection, "icegatheringstatechange", holding(held, connection), true);
-      tell("wake");
+      if (tell("wake") && isFirefox && !pair) pairUp();
       return connection;
     },
   });
@@ -355,7 +435,6 @@
   }
 
   // In Firefox the handlers that are properties of a connection hear nothing that a script dispatches: there they are listeners.
-  const isFirefox = "setIdentityProvider" in RTCPeerConnection.prototype;
   for (const type of isFirefox ? ["icecandidate", "icegatheringstatechange"] : []) {
     const handlers = new WeakMap();
     replaceGetter(RTCPeerConnection, "on" + type, (_, self) => weakGet(handlers, self)?.handler ?? null);

@@ -27,7 +27,9 @@
     if (performance.now() - woken < wakeEvery) return;
     woken = performance.now();
     const answer = await send({ kind: "wake" });
-    if (answer?.budget > 0) budget = answer.budget;
+    if (!(answer?.budget > 0)) return;
+    budget = answer.budget;
+    page?.dispatchEvent(new CustomEvent("budget", { detail: String(budget) }));
   }
 
   /** @type {any} */
@@ -44,13 +46,12 @@
     counts.problem = reply?.problem ?? reply?.answers?.[0]?.kept ?? counts.problem;
   }
 
-  /** @param {string} id @param {string} candidate @param {string} pwd */
-  async function ask(id, candidate, pwd) {
-    const began = performance.now();
+  /** @param {string} id @param {string} candidate @param {string} pwd @param {number} began */
+  async function ask(id, candidate, pwd, began) {
     open++;
     /** @type {any} */
     let timer;
-    const late = new Promise((resolve) => { timer = setTimeout(() => resolve("late"), budget); });
+    const late = new Promise((resolve) => { timer = setTimeout(() => resolve("late"), began + budget - performance.now()); });
     const reply = await Promise.race([send({ kind: "encrypt", candidates: [{ candidate, pwd }] }), late]);
     clearTimeout(timer);
     open--;
@@ -71,12 +72,15 @@
     if (page || !(node instanceof Node)) return;
     page = node;
     page.addEventListener("ask", (asked) => {
-      const [id, candidate, pwd, ...more] = String(/** @type {CustomEvent} */ (asked).detail).split("\n");
-      if (open >= mostOpen || pwd === undefined || more.length > 0 || candidate.length > longestCandidate || pwd.length > longestPwd) return;
+      const [id, candidate, pwd, waited, ...more] = String(/** @type {CustomEvent} */ (asked).detail).split("\n");
+      if (open >= mostOpen || !(+waited >= 0) || more.length > 0 || candidate.length > longestCandidate || pwd.length > longestPwd) return;
       asked.preventDefault(); // it is taken
-      ask(id, candidate, pwd);
+      ask(id, candidate, pwd, performance.now() - +waited);
     });
-    page.addEventListener("wake", wake);
+    page.addEventListener("wake", (asked) => {
+      asked.preventDefault();
+      wake();
+    });
     document.removeEventListener("candgw-page", meet);
   }
   document.addEventListener("candgw-page", meet);
