@@ -263,35 +263,39 @@
   const learn = (sdp) => sections(sdp, (_, ufrag, pwd) => { if (ufrag && !has(passwords, ufrag)) remember(passwords, ufrag, pwd); });
 
   /** @param {string} sdp of a description that the browser made @param {boolean} local @returns {string} as the page sees it */
-  const shownDescription = (sdp, local) => sections(sdp, (lines, ufrag) => {
-    if (!has(passwords, ufrag)) return;
-    let partial = false, hidden = false;
+  const shownDescription = (sdp, local) => {
+    // Of the whole description: a section that is bundled with one before it has its address, and no candidates.
+    let hidden = false;
     const visible = new Map();
-    for (let i = 0; i < lines.length; i++) {
-      if (!startsWith(lines[i], candidateLine)) continue;
-      const text = slice(lines[i], 2), fields = pieces(text, " "), address = field(fields, ADDRESS);
-      const c = get(candidates, keyOf(ufrag, fields));
-      if (!local) {
-        if (c && !isRaw(address)) lines[i] = "a=" + shown(text, c);
-      } else if (!tells(ufrag, fields) || c?.state === "kept") {
-        set(visible, address, true);
-      } else {
-        hidden = true;
-        partial ||= !c || c.state === "asking"; // a description has candidates before their events
-        lines[i] = c?.state === "encrypted" ? "a=" + shown(text, c) : "";
+    return sections(sdp, (lines, ufrag) => {
+      if (!has(passwords, ufrag)) return;
+      let partial = false;
+      for (let i = 0; i < lines.length; i++) {
+        if (!startsWith(lines[i], candidateLine)) continue;
+        const text = slice(lines[i], 2), fields = pieces(text, " "), address = field(fields, ADDRESS);
+        const c = get(candidates, keyOf(ufrag, fields));
+        if (!local) {
+          if (c && !isRaw(address)) lines[i] = "a=" + shown(text, c);
+        } else if (!tells(ufrag, fields) || c?.state === "kept") {
+          set(visible, address, true);
+        } else {
+          hidden = true;
+          partial ||= !c || c.state === "asking"; // a description has candidates before their events
+          lines[i] = c?.state === "encrypted" ? "a=" + shown(text, c) : "";
+        }
       }
-    }
-    for (let i = 0; i < lines.length; i++) {
-      if (partial && startsWith(lines[i], "a=end-of-candidates")) lines[i] = "";
-      const line = hidden && exec(/^(c=|a=rtcp:\d+ )IN IP([46]) ([^\r\n]*)/, lines[i]);
-      if (!line || has(visible, line[3]) || exec(/^(0\.0\.0\.0|::)$/, line[3])) continue;
-      const isConnection = line[1] === "c=", name = isRaw(line[3]) ? undefined : get(encrypted, lower(line[3])); // Firefox has names there
-      lines[i] = (name ? line[1] : isConnection ? "c=" : "a=rtcp:9 ") + "IN IP" + line[2] + " " +
-        (name ?? (line[2] === "4" ? "0.0.0.0" : "::")) + slice(lines[i], line[0].length);
-      const media = isConnection && !name && exec(/^(m=[^ ]* )[1-9]\d*/, lines[0]);
-      if (media) lines[0] = media[1] + "9" + slice(lines[0], media[0].length);
-    }
-  });
+      for (let i = 0; i < lines.length; i++) {
+        if (partial && startsWith(lines[i], "a=end-of-candidates")) lines[i] = "";
+        const line = hidden && exec(/^(c=|a=rtcp:\d+ )IN IP([46]) ([^\r\n]*)/, lines[i]);
+        if (!line || has(visible, line[3]) || exec(/^(0\.0\.0\.0|::)$/, line[3])) continue;
+        const isConnection = line[1] === "c=", name = isRaw(line[3]) ? undefined : get(encrypted, lower(line[3])); // Firefox has names there
+        lines[i] = (name ? line[1] : isConnection ? "c=" : "a=rtcp:9 ") + "IN IP" + line[2] + " " +
+          (name ?? (line[2] === "4" ? "0.0.0.0" : "::")) + slice(lines[i], line[0].length);
+        const media = isConnection && !name && exec(/^(m=[^ ]* )[1-9]\d*/, lines[0]);
+        if (media) lines[0] = media[1] + "9" + slice(lines[0], media[0].length);
+      }
+    });
+  };
 
   /** @param {string} sdp of the page's @param {boolean} local @returns {string} as the browser is to have it */
   const handedInDescription = (sdp, local) => sections(sdp, (lines, ufrag) => {
