@@ -195,13 +195,12 @@ func (s *server) open() error {
 	}
 	s.rotate.Store(c.Rotate)
 	opened := func(k *cipher.Key) { s.used.Opened(k, time.Now()) }
-	set := func() *policy.Set { return s.policies.Load().set() }
 	var err error
-	s.resolver, err = resolver.New(resolver.Config{Ring: s.live.Load, Policy: set, Zones: s.zones, Metrics: s.metrics, Opened: opened})
+	s.resolver, err = resolver.New(resolver.Config{Ring: s.live.Load, Policy: s.policySet, Zones: s.zones, Metrics: s.metrics, Opened: opened})
 	if err != nil {
 		return err
 	}
-	config := gateway.Config{Ring: s.live.Load, Policy: set, Seen: s.resolver.Remember, Opened: opened}
+	config := gateway.Config{Ring: s.live.Load, Policy: s.policySet, Seen: s.resolver.Remember, Opened: opened}
 	if c.MDNS.Enabled {
 		s.names = gateway.NewLinkNames(c.MDNS.Interfaces)
 		config.Names = s.names
@@ -224,6 +223,9 @@ func (s *server) open() error {
 	}
 	return s.openSignaling(c.Signaling)
 }
+
+// policySet returns the policies in use.
+func (s *server) policySet() *policy.Set { return s.policies.Load().set() }
 
 // trouble tells what is wrong though the process serves.
 func (s *server) trouble() string {

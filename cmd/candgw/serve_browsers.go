@@ -42,7 +42,9 @@ func (s *server) openBrowsers(c *config.Browsers) error {
 			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.browsers.certificate.Load(), nil },
 		}
 	}
-	s.browsers.handler = browsers.New(browsers.Config{Gateway: s.gateway, Metrics: s.metrics, SameHost: neighbor.SameHost, Log: s.log}, browsersSettings(c))
+	s.browsers.handler = browsers.New(browsers.Config{
+		Gateway: s.gateway, Policy: s.policySet, Metrics: s.metrics, SameHost: neighbor.SameHost, Log: s.log,
+	}, browsersSettings(c))
 	s.showCertificate(ofBrowsers, &s.browsers.certificate, certificate)
 	if s.browsers.web, err = listenWeb(c.Listen, s.browsers.handler, config); err != nil {
 		return cannotListen(ofBrowsers, err)

@@ -63,27 +63,37 @@ func (b *batch) each(n int, do func(i int)) {
 
 // one deals with a candidate. The error is one of the whole request.
 func (b *batch) one(ctx context.Context, c candidate) (answer, gateway.CandidateReport, error) {
-	body, ufrag, why := b.fragment(ctx, c)
+	d, why := read(c)
 	if why != "" {
-		return answer{Kept: why}, gateway.CandidateReport{Result: gateway.FateKept, Reason: why}, nil
+		a, r := kept(why)
+		return a, r, nil
 	}
+	cand := &d.Candidates[0]
+	raw := cand.Host.Addr.IsValid() && strings.EqualFold(cand.Type.Of(c.Candidate), hostType)
+	if raw && !b.owns(ctx, cand.Host.Addr) {
+		a, r := b.foreign(c.Candidate, cand)
+		return a, r, nil
+	}
+	ufrag := cand.Ufrag.Of(c.Candidate)
 	result, err := b.h.Gateway.Encrypt(ctx, gateway.Request{
-		Body: body, Format: gateway.Fragment, Client: b.client, Origin: b.page, Secret: b.h.secretOf(b.client, ufrag, c.Pwd),
+		Body: fragment(c, ufrag), Format: gateway.Fragment, Client: b.client, Origin: b.page, Secret: b.h.secretOf(b.client, ufrag, c.Pwd),
 	})
 	var wrong *sdp.Error
 	switch {
 	case errors.As(err, &wrong):
-		return answer{Kept: wrong.What}, gateway.CandidateReport{Result: gateway.FateKept, Reason: wrong.What}, nil
+		a, r := kept(wrong.What)
+		return a, r, nil
 	case errors.Is(err, gateway.ErrRefused):
-		return answer{Dropped: err.Error()}, gateway.CandidateReport{Result: gateway.FateDropped, Reason: err.Error()}, nil
+		a, r := dropped(err.Error())
+		return a, r, nil
 	case err != nil && !errors.Is(err, gateway.ErrNothingLeft):
 		return answer{}, gateway.CandidateReport{}, err
 	}
 	report := result.Report.Candidates[0]
 	switch now := candidateIn(result.Body); {
 	case report.Refused: // because of what the browser says, not by a policy: it goes on as it would without candgw
-		report.Result = gateway.FateKept
-		return answer{Kept: report.Reason}, report, nil
+		a, r := kept(report.Reason)
+		return a, r, nil
 	case now == "":
 		return answer{Dropped: report.Reason}, report, nil
 	case now == c.Candidate:
@@ -93,32 +103,56 @@ func (b *batch) one(ctx context.Context, c candidate) (answer, gateway.Candidate
 	}
 }
 
-// fragment returns a candidate as application/trickle-ice-sdpfrag with its credentials, or why it is not to be encrypted,
-// which holds nothing of the candidate.
-func (b *batch) fragment(ctx context.Context, c candidate) (body []byte, ufrag, why string) {
+// kept is for a candidate that goes on as the browser made it. The reason holds nothing of it.
+func kept(why string) (answer, gateway.CandidateReport) {
+	return answer{Kept: why}, gateway.CandidateReport{Result: gateway.FateKept, Reason: why}
+}
+
+func dropped(why string) (answer, gateway.CandidateReport) {
+	return answer{Dropped: why}, gateway.CandidateReport{Result: gateway.FateDropped, Reason: why}
+}
+
+// foreign is for a raw address that is not known to be the client's: nobody has one encrypted for somebody else. It is
+// dropped if the policy drops it, as it would be if it were the client's.
+func (b *batch) foreign(text string, cand *sdp.Candidate) (answer, gateway.CandidateReport) {
+	v := b.h.Policy().DecideCandidate(policy.Candidate{
+		Client: b.client.Unmap().WithZone(""), Origin: b.page, Type: hostType, Transport: strings.ToLower(cand.Transport.Of(text)), Addr: cand.Host.Addr,
+	})
+	switch {
+	case v.Action != policy.Drop:
+		return kept("its address is not known to be the client's own")
+	case v.By == nil:
+		return dropped("dropped: no policy matches")
+	}
+	return dropped("dropped by " + v.By.Rule())
+}
+
+const hostType = "host"
+
+// read reads a candidate, or returns why it cannot be encrypted.
+func read(c candidate) (d *sdp.Description, why string) {
 	if len(c.Candidate) > maxCandidate {
-		return nil, "", "it is longer than 4 KiB"
+		return nil, "it is longer than 4 KiB"
 	}
 	if !strings.HasPrefix(c.Candidate, "candidate:") || strings.ContainsAny(c.Candidate, "\r\n") {
-		return nil, "", "it is no candidate: want candidate: and its fields"
+		return nil, "it is no candidate: want candidate: and its fields"
 	}
 	d, err := sdp.ParseCandidate(c.Candidate)
-	if err != nil {
-		return nil, "", err.(*sdp.Error).What
-	}
-	cand := &d.Candidates[0]
-	ufrag = cand.Ufrag.Of(c.Candidate)
+	var wrong *sdp.Error
 	switch {
-	case ufrag == "":
-		return nil, "", "it names no ufrag"
+	case errors.As(err, &wrong):
+		return nil, wrong.What
+	case d.Candidates[0].Ufrag.Empty():
+		return nil, "it names no ufrag"
 	case !fits(c.Pwd):
-		return nil, "", "its ice-pwd is empty, or has a space or another character that no password has"
+		return nil, "its ice-pwd is empty, or has a space or another character that no password has"
 	}
-	raw := cand.Host.Addr.IsValid() && strings.EqualFold(cand.Type.Of(c.Candidate), "host")
-	if raw && !b.owns(ctx, cand.Host.Addr) {
-		return nil, "", "its address is not known to be the client's own"
-	}
-	return []byte("a=ice-ufrag:" + ufrag + "\r\na=ice-pwd:" + c.Pwd + "\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\na=" + c.Candidate + "\r\n"), ufrag, ""
+	return d, ""
+}
+
+// fragment returns a candidate with its credentials as application/trickle-ice-sdpfrag: RFC 8840, section 9.
+func fragment(c candidate, ufrag string) []byte {
+	return []byte("a=ice-ufrag:" + ufrag + "\r\na=ice-pwd:" + c.Pwd + "\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\na=" + c.Candidate + "\r\n")
 }
 
 // fits reports whether a text can stand in a line of SDP as one word.

@@ -14,6 +14,7 @@ import (
 	"github.com/candgw/candgw/gateway"
 	"github.com/candgw/candgw/internal/limit"
 	"github.com/candgw/candgw/internal/web"
+	"github.com/candgw/candgw/policy"
 )
 
 const (
@@ -37,6 +38,8 @@ type Metrics interface {
 // A Config is what a handler needs; all of it must be set.
 type Config struct {
 	Gateway *gateway.Gateway
+	// Policy is that of the gateway.
+	Policy  func() *policy.Set
 	Metrics Metrics
 	// SameHost reports whether an address is of the host that a connection comes from: see package neighbor.
 	SameHost func(ctx context.Context, client, addr netip.Addr, mayAsk func() bool) bool
@@ -77,8 +80,8 @@ func (h *Handler) Use(s Settings) { h.settings.Store(&s) }
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.counted.ServeHTTP(w, r) }
 
-// serve looks at the origin first: it is what a page cannot choose, and what it asks must not count for the client, whose
-// extension would not be answered then.
+// serve looks at the origin first, which a page cannot choose: what a page asks must not count for the client, or its
+// extension would not be answered any more.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	s := h.settings.Load()
 	w.Header().Set("Cache-Control", "no-store")
@@ -106,8 +109,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// preflight tells a browser that the extension may ask: the CORS protocol of the Fetch standard, and, for a page or
-// an extension in a public address space, that of Private Network Access.
+// preflight tells a browser that the extension may ask: the CORS protocol of the Fetch standard, and Private Network Access.
 func preflight(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Access-Control-Allow-Methods", http.MethodPost)
 	w.Header().Set("Access-Control-Allow-Headers", "Content-Type")

@@ -49,7 +49,7 @@ type answer struct {
 
 // encrypt answers each candidate of a request, in order.
 func (h *Handler) encrypt(w http.ResponseWriter, r *http.Request, client netip.Addr) {
-	asked, status, err := read(w, r)
+	asked, status, err := readRequest(w, r)
 	if err != nil {
 		web.Problem(w, status, err.Error())
 		return
@@ -73,8 +73,8 @@ func (h *Handler) encrypt(w http.ResponseWriter, r *http.Request, client netip.A
 	}
 }
 
-// read reads a request. With an error it returns the status to answer with.
-func read(w http.ResponseWriter, r *http.Request) (*request, int, error) {
+// readRequest reads a request. With an error it returns the status to answer with.
+func readRequest(w http.ResponseWriter, r *http.Request) (*request, int, error) {
 	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
 		return nil, http.StatusUnsupportedMediaType, errors.New("Content-Type must be application/json")
 	}
