@@ -122,3 +122,32 @@ func TestNothingChanged(t *testing.T) {
 		}
 	}
 }
+
+// askedFor is a NameResolver that tells for which client it was asked.
+type askedFor chan netip.Addr
+
+func (a askedFor) ResolveName(_ context.Context, _ string, client netip.Addr) (netip.Addr, error) {
+	a <- client
+	return netip.Addr{}, ErrNoLink
+}
+
+// TestZone has the link of a client with a link-local address be known to who asks for its names, and the session be
+// that of the address alone.
+func TestZone(t *testing.T) {
+	asked := make(askedFor, 1)
+	s := newGateway(t, "")
+	s.config.Names = asked
+	g := New(s.config)
+	onLink := netip.MustParseAddr("fe80::9%eth1")
+	body := []byte(offer(host("884bd1f6-e28c-4b96-a9b8-90941f7bc52c.local")))
+	if _, err := g.Encrypt(context.Background(), Request{Body: body, Format: SDP, Client: onLink}); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-asked; got != onLink {
+		t.Errorf("asked for %v", got)
+	}
+	id := g.sessions.id(sessionKey{onLink.WithZone(""), "XHiM"})
+	if got := string(g.sessions.appendPwd(nil, id)); got != pwd {
+		t.Errorf("the session of the address has the password %q", got)
+	}
+}
