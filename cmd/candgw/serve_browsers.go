@@ -24,6 +24,9 @@ const (
 	maxBrowsersConnections = 4096
 	// maxHostConnections suffices for several users of a host, with some browsers each.
 	maxHostConnections = 64
+	// maxRequests is how many requests are under way on a connection. Browsers make no more than 6 connections without
+	// HTTP/2, so that names that nobody answers for would hold up others.
+	maxRequests = 32
 )
 
 // openBrowsers opens the port for browser extensions, if the configuration has one.
@@ -38,7 +41,7 @@ func (s *server) openBrowsers(c *config.Browsers) error {
 	var config *tls.Config
 	if c.TLS != nil {
 		config = &tls.Config{
-			MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+			MinVersion: tls.VersionTLS12,
 			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.browsers.certificate.Load(), nil },
 		}
 	}
@@ -49,6 +52,7 @@ func (s *server) openBrowsers(c *config.Browsers) error {
 	if s.browsers.web, err = listenWeb(c.Listen, s.browsers.handler, config); err != nil {
 		return cannotListen(ofBrowsers, err)
 	}
+	s.browsers.web.speakHTTP2(maxRequests)
 	s.browsers.web.connections, s.browsers.web.hostConnections = maxBrowsersConnections, maxHostConnections
 	return nil
 }

@@ -55,6 +55,12 @@ func listenWeb(address string, handler http.Handler, config *tls.Config) (*webSe
 	return w, nil
 }
 
+// speakHTTP2 has a server with TLS take up to so many requests at once on a connection. It is called before serve.
+func (w *webServer) speakHTTP2(requests int) {
+	w.http.Protocols.SetHTTP2(true)
+	w.http.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: requests}
+}
+
 // serve answers until the server is closed, and returns nil then.
 func (w *webServer) serve() error {
 	defer close(w.served)
