@@ -41,7 +41,7 @@ func (s *server) openBrowsers(c *config.Browsers) error {
 	var config *tls.Config
 	if c.TLS != nil {
 		config = &tls.Config{
-			MinVersion: tls.VersionTLS12,
+			MinVersion:     tls.VersionTLS12,
 			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.browsers.certificate.Load(), nil },
 		}
 	}

@@ -67,6 +67,7 @@ func Examine(ctx context.Context, n *Node) []Finding {
 	n.checkClock(&r)
 	n.checkCertificates(&r)
 	n.checkAPI(ctx, &r)
+	n.checkExtension(ctx, &r)
 	n.checkPort(&r)
 	n.checkDNS(ctx, &r)
 	n.checkLinks(ctx, &r)
