@@ -11,7 +11,7 @@ import (
 // checkExtension asks where the browser extension does, without the origin of one: candgw refuses that, and no other server
 // does in this way.
 func (n *Node) checkExtension(ctx context.Context, r *report) {
-	const check = "browsers"
+	const check = "extension"
 	c := n.Config.Browsers
 	if c == nil {
 		return
@@ -59,5 +59,5 @@ func (n *Node) checkExtension(ctx context.Context, r *report) {
 			return
 		}
 	}
-	r.ok(check, "the browser extension is answered")
+	r.ok(check, "the extension is answered")
 }

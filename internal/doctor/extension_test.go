@@ -30,12 +30,12 @@ func TestExtension(t *testing.T) {
 		names  []string
 		want   string
 	}{
-		{"it answers", refuses, now.Add(365 * 24 * time.Hour), []string{"candgw.corp.example"}, "ok, browsers: the browser extension is answered"},
-		{"on loopback, without TLS", refuses, time.Time{}, nil, "ok, browsers: the browser extension is answered"},
-		{"an expired certificate", refuses, now.Add(-time.Hour), []string{"candgw.corp.example"}, "fail, browsers: it shows a certificate that has expired"},
-		{"a certificate that expires soon", refuses, now.Add(24 * time.Hour), []string{"candgw.corp.example"}, "warn, browsers: it shows a certificate that expires in 24h0m0s"},
-		{"a certificate of no host", refuses, now.Add(365 * 24 * time.Hour), nil, "fail, browsers: it shows a certificate of no host"},
-		{"another program", other, now.Add(365 * 24 * time.Hour), []string{"candgw.corp.example"}, "fail, browsers: what answers there is not candgw"},
+		{"it answers", refuses, now.Add(365 * 24 * time.Hour), []string{"candgw.corp.example"}, "ok, extension: the extension is answered"},
+		{"on loopback, without TLS", refuses, time.Time{}, nil, "ok, extension: the extension is answered"},
+		{"an expired certificate", refuses, now.Add(-time.Hour), []string{"candgw.corp.example"}, "fail, extension: it shows a certificate that has expired"},
+		{"a certificate that expires soon", refuses, now.Add(24 * time.Hour), []string{"candgw.corp.example"}, "warn, extension: it shows a certificate that expires in 24h0m0s"},
+		{"a certificate of no host", refuses, now.Add(365 * 24 * time.Hour), nil, "fail, extension: it shows a certificate of no host"},
+		{"another program", other, now.Add(365 * 24 * time.Hour), []string{"candgw.corp.example"}, "fail, extension: what answers there is not candgw"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			server := httptest.NewUnstartedServer(tt.answer)
@@ -55,7 +55,7 @@ func TestExtension(t *testing.T) {
 			server.Close()
 			r = nil
 			n.checkExtension(t.Context(), &r)
-			check(t, r, "fail, browsers: nobody answers")
+			check(t, r, "fail, extension: nobody answers")
 		})
 	}
 	var r report
@@ -66,7 +66,7 @@ func TestExtension(t *testing.T) {
 	n := newNode(t)
 	n.Config.Browsers = &config.Browsers{Listen: "127.0.0.1:0"}
 	n.checkExtension(t.Context(), &r)
-	check(t, r, "skip, browsers: where it listens")
+	check(t, r, "skip, extension: where it listens")
 }
 
 func selfSigned(t *testing.T, until time.Time, names []string) tls.Certificate {
