@@ -123,10 +123,10 @@ func TestNothingChanged(t *testing.T) {
 	}
 }
 
-// askedFor is a NameResolver that tells for which client it was asked.
-type askedFor chan netip.Addr
+// clientOfNames is a NameResolver that tells for which client it was asked.
+type clientOfNames chan netip.Addr
 
-func (a askedFor) ResolveName(_ context.Context, _ string, client netip.Addr) (netip.Addr, error) {
+func (a clientOfNames) ResolveName(_ context.Context, _ string, client netip.Addr) (netip.Addr, error) {
 	a <- client
 	return netip.Addr{}, ErrNoLink
 }
@@ -134,7 +134,7 @@ func (a askedFor) ResolveName(_ context.Context, _ string, client netip.Addr) (n
 // TestZone has the link of a client with a link-local address be known to who asks for its names, and the session be
 // that of the address alone.
 func TestZone(t *testing.T) {
-	asked := make(askedFor, 1)
+	asked := make(clientOfNames, 1)
 	s := newGateway(t, "")
 	s.config.Names = asked
 	g := New(s.config)
