@@ -22,8 +22,8 @@ const (
 
 	// Each browser that is about to call holds a connection, for a minute after the last request.
 	maxBrowsersConnections = 4096
-	// maxHostConnections suffices for several users of a host, with some browsers each.
-	maxHostConnections = 64
+	// maxEachConnections suffices for several users of a host, with some browsers each.
+	maxEachConnections = 64
 	// maxRequests is how many requests are under way on a connection. Browsers make no more than 6 connections without
 	// HTTP/2, so that names that nobody answers for would hold up others.
 	maxRequests = 32
@@ -53,7 +53,7 @@ func (s *server) openBrowsers(c *config.Browsers) error {
 		return cannotListen(ofBrowsers, err)
 	}
 	s.browsers.web.speakHTTP2(maxRequests)
-	s.browsers.web.connections, s.browsers.web.hostConnections = maxBrowsersConnections, maxHostConnections
+	s.browsers.web.connections, s.browsers.web.eachConnections = maxBrowsersConnections, maxEachConnections
 	return nil
 }
 

@@ -29,8 +29,8 @@ type webServer struct {
 	draining atomic.Bool
 	served   chan struct{} // closed when nothing more is accepted
 
-	// connections bounds those of all, hostConnections, unless it is 0, those of each host.
-	connections, hostConnections int
+	// connections bounds those of all, eachConnections, unless it is 0, those of each address.
+	connections, eachConnections int
 }
 
 // listenWeb opens the port or the socket at an address. config is nil without TLS.
@@ -65,8 +65,8 @@ func (w *webServer) speakHTTP2(requests int) {
 func (w *webServer) serve() error {
 	defer close(w.served)
 	var l net.Listener = w.listener
-	if w.hostConnections > 0 {
-		l = listener.LimitHosts(l, w.hostConnections)
+	if w.eachConnections > 0 {
+		l = listener.LimitEach(l, w.eachConnections)
 	}
 	l = netutil.LimitListener(l, w.connections)
 	serve := w.http.Serve

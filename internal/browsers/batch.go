@@ -188,7 +188,7 @@ func (b *batch) owns(ctx context.Context, addr netip.Addr) bool {
 }
 
 func (h *Handler) mayAskFor(client netip.Addr) func() bool {
-	return func() bool { return h.asks.Allow(limit.Host(client), neighborRate, neighborBurst, time.Now()) }
+	return func() bool { return h.asks.Allow(limit.Address(client), neighborRate, neighborBurst, time.Now()) }
 }
 
 // secretOf returns what makes the names of raw addresses repeat for a client, a ufrag and a password: those of UDP and

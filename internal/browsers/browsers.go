@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// maxClients is how many clients are told apart where their requests are limited.
+	// maxClients is how many clients are told apart where their requests are limited, each by its address.
 	maxClients = 1 << 14
 	// neighborRate and neighborBurst bound how often the kernel is had ask for an address that a client names: each
 	// time costs the link a packet to everybody, and the kernel an entry.
@@ -96,7 +96,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Access-Control-Allow-Origin", origins[0])
 	client := web.Peer(r)
 	switch {
-	case !h.requests.Allow(limit.Host(client), s.Rate, s.Burst, time.Now()):
+	case !h.requests.Allow(limit.Address(client), s.Rate, s.Burst, time.Now()):
 		web.TooMany(w, "more requests than a client may make: wait a second")
 	case r.URL.Path != path:
 		web.Problem(w, http.StatusNotFound, "use POST "+path+", which is all that there is")

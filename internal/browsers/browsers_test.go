@@ -327,6 +327,9 @@ func TestLimits(t *testing.T) {
 	if got := status(other); got != 200 {
 		t.Errorf("another client: %d", got)
 	}
+	if a, b := status("fd77::1:5"), status("fd77::1:6"); a != 200 || b != 200 {
+		t.Errorf("hosts of one IPv6 link: %d, %d", a, b)
+	}
 	n.Use(browsers.Settings{Answers: func(origin string) bool { return origin == page }, Rate: 1e6, Burst: 1e6})
 	if got := status(client); got != 403 {
 		t.Errorf("under other settings: %d", got)

@@ -48,7 +48,7 @@ var rules = map[string][]string{
 	// Looks from outside at what runs, with nothing of its own parts.
 	"internal/doctor": {module + "internal/config", module + "internal/mcast", module + "keyring", "github.com/miekg/dns", "golang.org/x/net", "golang.org/x/sys"},
 	// Accepts connections, whatever they are for.
-	"internal/listener": {module + "internal/limit", "golang.org/x/net", "golang.org/x/sys", "github.com/gofrs/flock"},
+	"internal/listener": {"golang.org/x/net", "golang.org/x/sys", "github.com/gofrs/flock"},
 	// Replaces files, and knows nothing of what is in them.
 	"internal/atomicfile": {},
 }

@@ -136,3 +136,7 @@ func Host(asker netip.Addr) Key {
 	}
 	return host
 }
+
+// Address returns what stands for an address alone, for callers on links of ours: all hosts of an IPv6 link are in one
+// /64, which [Host] takes for one. The same address on two links counts as one.
+func Address(asker netip.Addr) Key { return asker.As16() }

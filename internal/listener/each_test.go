@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-func TestLimitHosts(t *testing.T) {
+func TestLimitEach(t *testing.T) {
 	l, err := Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	hosts := LimitHosts(l, 2)
+	limited := LimitEach(l, 2)
 	accepted := make(chan net.Conn)
 	go func() {
 		for {
-			conn, err := hosts.Accept()
+			conn, err := limited.Accept()
 			if err != nil {
 				return
 			}
@@ -39,7 +39,7 @@ func TestLimitHosts(t *testing.T) {
 		conn := dial(from)
 		conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 		if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
-			t.Errorf("a third connection of a host: %v", err)
+			t.Errorf("a third connection of an address: %v", err)
 		}
 	}
 	dial("127.0.0.1")
