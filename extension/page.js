@@ -396,6 +396,7 @@
     held.states = item.states;
     release(held); // whatever the listeners do
     if (signalingState(held.connection) !== "closed" && item.candidate?.state !== "dropped") dispatch(item.target, item.again);
+    weakSet(ours, item.again, false); // from now on it is the page's to dispatch
   };
 
   // What a page calls and reads.
@@ -469,21 +470,31 @@
       return then(apply(native, self, args), offered);
     });
   }
-  for (const name of ["setLocalDescription", "setRemoteDescription"]) {
-    replace(RTCPeerConnection, name, (native, self, args) => {
-      const sdp = args[0]?.sdp;
-      if (typeof sdp === "string") args[0] = { sdp: handedInDescription(sdp, name === "setLocalDescription"), type: args[0].type };
+  /**
+   * Has the browser take what a page hands in from a copy, in which its own names are back. Like the browser, this reads each
+   * member once, in the order of their names, and what a getter of the page throws is a reason for the promise to be rejected.
+   * @param {string} method
+   * @param {string[]} members of which the first is a text with names
+   * @param {(text: string) => string} restore
+   */
+  function takeIn(method, members, restore) {
+    replace(RTCPeerConnection, method, (native, self, args) => {
+      const init = args[0], copy = /** @type {any} */ ({ __proto__: null });
+      if (typeof init !== "object" || init === null) return apply(native, self, args);
+      try {
+        for (let i = 0; i < members.length; i++) copy[members[i]] = init[members[i]];
+        const text = copy[members[0]];
+        if (typeof text === "string") copy[members[0]] = restore(text);
+      } catch (error) {
+        defineProperty(copy, members[0], { __proto__: null, get() { throw error; } });
+      }
+      args[0] = copy;
       return apply(native, self, args);
     });
   }
-  replace(RTCPeerConnection, "addIceCandidate", (native, self, args) => {
-    const candidate = size(own) > 0 ? args[0]?.candidate : undefined;
-    if (typeof candidate === "string" && handedIn(candidate) !== candidate) {
-      const { sdpMid, sdpMLineIndex, usernameFragment } = args[0];
-      args[0] = { candidate: handedIn(candidate), sdpMid, sdpMLineIndex, usernameFragment };
-    }
-    return apply(native, self, args);
-  });
+  takeIn("setLocalDescription", ["sdp", "type"], (sdp) => handedInDescription(sdp, true));
+  takeIn("setRemoteDescription", ["sdp", "type"], (sdp) => handedInDescription(sdp, false));
+  takeIn("addIceCandidate", ["candidate", "sdpMLineIndex", "sdpMid", "usernameFragment"], handedIn);
 
   for (const side of ["Local", "Remote"]) {
     for (const name of [lower(side) + "Description", "current" + side + "Description", "pending" + side + "Description"]) {
@@ -501,8 +512,8 @@
   };
   replaceGetter(RTCSessionDescription, "sdp", textOf);
   replace(RTCSessionDescription, "sdp", (native, self, args) => {
+    apply(native, self, args);
     weakSet(made, self, "page");
-    return apply(native, self, args);
   }, "set");
   replace(RTCSessionDescription, "toJSON", (native, self, args) => {
     const json = apply(native, self, args);
