@@ -7,11 +7,10 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"slices"
-	"sort"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -21,14 +20,8 @@ import (
 //go:embed testdata/conformance
 var conformanceScripts embed.FS
 
-// serveConformance serves the checks inside the namespace until the test ends, and returns the port: at / as they are, at
-// /bad behind a script that does badly what an extension may do.
-func serveConformance(t *testing.T, ns namespace) (port int) {
-	t.Helper()
-	listener, err := ns.listen(t.Context(), ":0")
-	if err != nil {
-		t.Fatalf("serving the checks: %v", err)
-	}
+// conformanceHandler serves the checks: at / as they are, at /bad behind a script that does badly what the extension does.
+func conformanceHandler() http.Handler {
 	const before = "<!DOCTYPE html>\n<meta charset=\"utf-8\">\n<title>conformance</title>\n<body>\n"
 	scripts := ""
 	for _, name := range []string{"harness", "surface", "events", "descriptions", "rest"} {
@@ -47,10 +40,7 @@ func serveConformance(t *testing.T, ns namespace) (port int) {
 	mux.HandleFunc("/conformance/", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFileFS(w, r, conformanceScripts, "testdata"+r.URL.Path)
 	})
-	server := &http.Server{Handler: mux}
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(func() { server.Close() })
-	return listener.Addr().(*net.TCPAddr).Port
+	return mux
 }
 
 // observations is what the checks have seen in one page, by their titles.
@@ -59,8 +49,8 @@ type observations struct {
 	names  map[string][]string // the names of candidates that each check met
 }
 
-// observe runs the checks in a new page of the browser.
-func observe(t *testing.T, b browser, url string) observations {
+// observe runs the checks in a new page of the browser. It may run beside others.
+func observe(t *testing.T, title string, b browser, url string) observations {
 	t.Helper()
 	began := time.Now()
 	p := openGatheringPage(t, b, url)
@@ -75,7 +65,7 @@ func observe(t *testing.T, b browser, url string) observations {
 		Names map[string][]string `json:"names"`
 	}
 	if err := p.evaluate(ctx, "observeAll()", &got); err != nil {
-		t.Fatalf("checks at %s: %v", url, err)
+		t.Fatalf("%s: checks at %s: %v", title, url, err)
 	}
 	all := observations{make(map[string]any), got.Names}
 	leaves := 0
@@ -85,14 +75,14 @@ func observe(t *testing.T, b browser, url string) observations {
 		}
 		all.values[o.Title] = o.Value
 		if members, ok := o.Value.(map[string]any); ok && members["failed"] != nil || o.Value == "late" {
-			t.Errorf("check %q did not come to its end: %v", o.Title, o.Value)
+			t.Logf("%s: check %q did not come to its end: %v", title, o.Title, o.Value)
 		}
 		leaves += countLeaves(o.Value)
 		if o.Took > 3000 {
-			t.Logf("check %q took %.1f s", o.Title, o.Took/1000)
+			t.Logf("%s: check %q took %.1f s", title, o.Title, o.Took/1000)
 		}
 	}
-	t.Logf("%d checks of %d values in %v", len(all.values), leaves, time.Since(began).Round(100*time.Millisecond))
+	t.Logf("%s: %d checks of %d values in %v", title, len(all.values), leaves, time.Since(began).Round(100*time.Millisecond))
 	return all
 }
 
@@ -125,7 +115,7 @@ func (d difference) String() string {
 		}
 		return text
 	}
-	return fmt.Sprintf("%s:\n\twithout %s\n\twith    %s", d.path, cut(d.before), cut(d.with))
+	return fmt.Sprintf("%s\n\twithout %s\n\twith    %s", d.path, cut(d.before), cut(d.with))
 }
 
 // compare returns all differences, by path.
@@ -181,13 +171,20 @@ func differences(path string, before, with any) (found []difference) {
 		return found
 	case []any:
 		other, ok := with.([]any)
-		if !ok || len(other) != len(one) {
+		if !ok {
 			break
 		}
-		for i := range one {
-			found = append(found, differences(fmt.Sprintf("%s[%d]", path, i), one[i], other[i])...)
+		if len(one) == len(other) {
+			for i := range one {
+				found = append(found, differences(fmt.Sprintf("%s[%d]", path, i), one[i], other[i])...)
+			}
+			return found
 		}
-		return found
+		same := 0 // at the beginning
+		for same < min(len(one), len(other)) && text(one[same]) == text(other[same]) {
+			same++
+		}
+		return []difference{{fmt.Sprintf("%s[%d:]", path, same), text(one[same:]), text(other[same:])}}
 	}
 	if a, b := text(before), text(with); a != b {
 		found = append(found, difference{path, a, b})
@@ -196,32 +193,86 @@ func differences(path string, before, with any) (found []difference) {
 }
 
 func text(value any) string {
-	encoded, err := json.Marshal(value)
-	if err != nil {
+	var encoded strings.Builder
+	encoder := json.NewEncoder(&encoded)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
 		return err.Error()
 	}
-	return string(encoded)
+	return strings.TrimSpace(encoded.String())
 }
 
-// TestConformance runs the checks in both browsers.
+// TestConformance runs the checks in browsers with and without the extension: pages see the same, but for the names.
 func TestConformance(t *testing.T) {
 	require(t)
-	n := newNetwork(t)
-	port := serveConformance(t, n.router)
-	url := fmt.Sprintf("http://%s:%d/", n.a.router, port)
-	for title, start := range map[string]startBrowser{"Chromium": startChromium, "Firefox": startFirefox} {
-		t.Run(title, func(t *testing.T) {
-			b := start(t, n.a.namespace)
-			first := observe(t, b, url)
-			for _, d := range compare(first, observe(t, b, url)) {
-				t.Errorf("differs without the extension: %s", d)
-			}
-			if title == "Firefox" {
+	const site = "page.example"
+	n := newManagedNetwork(t, site)
+	n.serve(t, conformanceHandler(), site)
+	g := n.startGateway(t, "", "rate = 1000", "burst = 10000") // as fast as the checks are
+	for _, tt := range []struct {
+		title string
+		start func(t *testing.T, h host, e extended) *extendedBrowser
+	}{
+		{"Chromium", func(t *testing.T, h host, e extended) *extendedBrowser {
+			return startExtendedChromium(t, h.namespace, e)
+		}},
+		{"Firefox", func(t *testing.T, h host, e extended) *extendedBrowser {
+			return startExtendedFirefox(t, h.namespace, e, "")
+		}},
+	} {
+		t.Run(tt.title, func(t *testing.T) {
+			with, without := tt.start(t, n.a, n.with(1000)), tt.start(t, n.b, extended{authority: n.authority})
+			const url = "https://" + site + "/"
+			var before, again, bad, after observations
+			var browsers sync.WaitGroup
+			browsers.Go(func() { after = observe(t, "with", with, url) })
+			browsers.Go(func() {
+				before = observe(t, "without", without, url)
+				again = observe(t, "without, again", without, url)
+				bad = observe(t, "bad", without, url+"bad")
+			})
+			browsers.Wait()
+			if t.Failed() {
 				return
 			}
-			bad := compare(first, observe(t, b, url+"bad"))
-			t.Logf("%d differences of a bad extension", len(bad))
-			_ = sort.Strings
+			for _, d := range compare(before, again) {
+				t.Errorf("two runs without the extension differ in %s", d)
+			}
+			if found := compare(before, bad); len(found) < 100 {
+				t.Errorf("%d differences of a bad extension: %s", len(found), found)
+			}
+			checkSame(t, compare(before, after))
+			g.checkEncrypted(t, after, n.a)
+			for title, names := range before.names {
+				for _, name := range names {
+					if address := g.opens(t, name); address.IsValid() {
+						t.Errorf("without the extension %q met the encrypted name %s", title, name)
+					}
+				}
+			}
 		})
+	}
+}
+
+// checkSame checks that there are no differences but those that are known.
+func checkSame(t *testing.T, found []difference) {
+	t.Helper()
+	for _, d := range found {
+		t.Errorf("differs with the extension: %s", d)
+	}
+}
+
+// checkEncrypted checks that the pages met encrypted names of their own host.
+func (g *gateway) checkEncrypted(t *testing.T, o observations, h host) {
+	t.Helper()
+	for title, names := range o.names {
+		encrypted := 0
+		for _, name := range names {
+			switch g.opens(t, name) {
+			case h.v4, h.v6:
+				encrypted++
+			}
+		}
+		t.Logf("%s: %d of %d names are encrypted", title, encrypted, len(names))
 	}
 }

@@ -23,8 +23,9 @@ check("descriptions: created", async () => {
 });
 
 check("descriptions: answers", async () => {
-  const a = await gather(newOfferer()), b = new RTCPeerConnection();
-  await b.setRemoteDescription(a.localDescription);
+  // An offer without candidates: with some, browsers that have a connection soon gather no more.
+  const a = newOfferer(), b = new RTCPeerConnection();
+  await b.setRemoteDescription(await a.createOffer());
   const answer = await b.createAnswer();
   const seen = {whole: describe(answer), sdp: shapeOfSDP(answer.sdp), pending: shapeOfDescription(b.pendingRemoteDescription)};
   const done = gathered(b);
@@ -138,6 +139,9 @@ for (const [title, change] of Object.entries(settings)) {
     const seen = {set: await outcome(() => title === "nothing" ? pc.setLocalDescription() : pc.setLocalDescription(argument), 3000)};
     if (pc.signalingState === "have-local-offer") {
       seen.gathered = await within(6000, done.then(() => true));
+      if (title === "a candidate") {
+        await sleep(1500); // the page's own candidate is asked for like the browser's, and nobody answers
+      }
       seen.shown = shapeOfDescription(pc.localDescription);
     }
     seen.state = pc.signalingState;
@@ -158,7 +162,7 @@ check("descriptions: handed in again", async () => {
   await again("an attribute more", () => ({type: shown.type, sdp: shown.sdp + "a=x-candgw:1\r\n"}));
   await again("a candidate less", () => ({type: shown.type, sdp: shown.sdp.replace(/a=candidate:.*\r\n/, "")}));
   seen.created = await outcome(async () => pc.setLocalDescription(await pc.createOffer()), 3000);
-  await sleep(200);
+  await until(() => pc.iceGatheringState === "complete");
   seen.end = [candidatesIn(pc.localDescription).length, pc.iceGatheringState, shapeOfDescription(pc.localDescription)];
   pc.close();
   return seen;
@@ -190,9 +194,11 @@ check("descriptions: glare", async () => {
   const opened = new Promise(resolve => b.ondatachannel = ({channel}) => resolve(channel.label));
   await a.setRemoteDescription(b.localDescription);
   const rolled = [a.signalingState, a.localDescription?.type ?? null];
+  const done = gathered(a);
   await a.setLocalDescription();
+  await within(3000, done);
   await b.setRemoteDescription(a.localDescription);
-  const seen = {rolled, opened: await within(8000, opened), a: a.signalingState, b: b.signalingState, shown: candidatesIn(a.localDescription).length};
+  const seen = {rolled, opened: await within(8000, opened), a: a.signalingState, b: b.signalingState, shown: candidatesIn(a.localDescription).length > 0};
   a.close();
   b.close();
   return seen;
@@ -223,23 +229,23 @@ for (const [title, form] of Object.entries(forms)) {
   });
 }
 
-check("loopback: descriptions alone", async () => {
-  const seen = {};
-  for (const [title, describeAs] of Object.entries({shown: x => x, json: x => JSON.parse(JSON.stringify(x)), made: x => new RTCSessionDescription(x), plain: ({type, sdp}) => ({type, sdp})})) {
+const copies = {shown: x => x, json: x => JSON.parse(JSON.stringify(x)), made: x => new RTCSessionDescription(x), plain: ({type, sdp}) => ({type, sdp})};
+for (const [title, describeAs] of Object.entries(copies)) {
+  check(`loopback: descriptions alone, ${title}`, async () => {
     const a = await gather(newOfferer()), b = new RTCPeerConnection();
     const opened = new Promise(resolve => b.ondatachannel = ({channel}) => resolve(channel.label));
     await b.setRemoteDescription(describeAs(a.localDescription));
-    seen[title] = [shapeOfDescription(b.remoteDescription), candidatesIn(b.remoteDescription).length];
+    const seen = {remote: shapeOfDescription(b.remoteDescription)};
     const done = gathered(b);
     await b.setLocalDescription();
     await done;
     await a.setRemoteDescription(describeAs(b.localDescription));
-    seen[`${title}, then`] = [await within(8000, opened), describe(a.remoteDescription).chain, a.remoteDescription.sdp === b.localDescription.sdp, b.remoteDescription.sdp === a.localDescription.sdp];
+    Object.assign(seen, {opened: await within(8000, opened.then(() => "opened"), `not opened: ${a.iceConnectionState} and ${b.iceConnectionState}`), same: [a.remoteDescription.sdp === b.localDescription.sdp, b.remoteDescription.sdp === a.localDescription.sdp]});
     a.close();
     b.close();
-  }
-  return seen;
-});
+    return seen;
+  });
+}
 
 check("loopback: candidates of several kinds", async () => {
   const a = await gather(newOfferer()), b = new RTCPeerConnection();

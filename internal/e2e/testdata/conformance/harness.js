@@ -103,6 +103,9 @@ function describe(value) {
   return description;
 }
 
+// until resolves when something is so, or after a time.
+const until = (isSo, limit = 3000) => within(limit, new Promise(resolve => (function look() { isSo() ? resolve(true) : setTimeout(look, 20); })()));
+
 const ownNames = object => Reflect.ownKeys(object).map(String);
 
 function chainOf(object) {
@@ -126,7 +129,7 @@ function describeFunction(f) {
     return "undefined";
   }
   const description = {
-    name: f.name, length: f.length, own: ownNames(f), text: Function.prototype.toString.call(f),
+    name: f.name, length: f.length, own: ownNames(f).sort(), text: Function.prototype.toString.call(f),
     plain: Object.getPrototypeOf(f) === Function.prototype, prototype: "prototype" in f,
   };
   try {

@@ -174,8 +174,9 @@ check("frames: same origin, before it is loaded", async () => {
   const early = frame.contentWindow.RTCPeerConnection;
   await loaded(frame);
   const same = frame.contentWindow.RTCPeerConnection === early;
+  const seenThen = await witness(frame.contentWindow);
   frame.remove();
-  return {seen, same};
+  return {seen, same, seenThen};
 });
 check("frames: sandboxed", async () => {
   const heard = new Promise(resolve => addEventListener("message", ({data}) => resolve(data), {once: true}));
