@@ -5,7 +5,7 @@ GO ?= go
 # A module of its own that users import; the others are programs that only tests and benchmarks build.
 nested = gateway/pionwebrtc
 
-.PHONY: check setup lint vuln test e2e fuzz bench bench-dns
+.PHONY: check setup lint vuln test e2e fuzz bench bench-dns extension
 
 check: setup lint test e2e vuln
 
@@ -25,6 +25,11 @@ lint:
 	GOOS=darwin $(GO) -C $(nested) vet ./...
 	GOARCH=386 $(GO) -C $(nested) vet ./...
 	staticcheck=$$($(GO) tool -n staticcheck) && cd $(nested) && "$$staticcheck" ./...
+	cd extension && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run check
+
+# The packages of the browser extension, in dist: the same octets for the same files.
+extension:
+	$(GO) run ./extension/pack extension dist
 
 vuln:
 	scripts/vulncheck.sh

@@ -19,7 +19,7 @@ export function configurationOf(policy) {
   for (const pattern of [...sites, ...excludedSites]) {
     // Content scripts follow pages into their about:blank frames only if a pattern leaves the path open, and Firefox knows
     // no ports in patterns.
-    if (!/^(\*|https?):\/\/(\*|(\*\.)?[\w-]+(\.[\w-]+)*|\[[\da-f:]+\])\/\*$/i.test(pattern)) {
+    if (!/^(\*|https?):\/\/(\*|(\*\.)?[\w-]+(\.[\w-]+)*)\/\*$/.test(pattern)) {
       throw new Error(`${JSON.stringify(pattern)} is no pattern of sites. Write it as https://*.example.com/*, without a port.`);
     }
   }
@@ -47,11 +47,10 @@ function strings(policy, key, otherwise) {
 
 /** @param {string} text */
 function gatewayOrigin(text) {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol !== "https:" || url.href !== `${url.origin}/` || !/^[^?#@]*$/.test(text)) {
+  if (!/^https:\/\/([\w-]+(\.[\w-]+)*|\[[\da-f:.]+\])(:[1-9]\d*)?\/?$/.test(text) || !URL.canParse(text)) {
     throw new Error(`${JSON.stringify(text)} is no address of a gateway. Write it as https://candgw.example.com:8443, without a path.`);
   }
-  return url.origin;
+  return new URL(text).origin;
 }
 
 /**

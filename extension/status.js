@@ -90,7 +90,7 @@ function drawGateways(gateways, working) {
     const state = document.createElement("span");
     state.className = !found ? "quiet" : found.problem ? "bad" : "good";
     state.textContent = !found ? "Asking…" : found.problem || `Answers in ${found.ms} ms.`;
-    if (gateway === working) state.textContent += " It answered last.";
+    if (gateway === working) state.textContent += " In use.";
     item.append(name, state);
     return item;
   }));

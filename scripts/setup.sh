@@ -34,6 +34,10 @@ fi
 cd "$e2e/whip"
 npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
+# The compiler that checks the extension.
+cd "$here/../extension"
+npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+
 # The tests build it, where nobody expects them to use the network.
 cd "$e2e/coredns"
 ${GO:-go} mod download

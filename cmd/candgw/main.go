@@ -49,6 +49,9 @@ Usage:
     candgw policy fmt [--check] [--diff] PATH...
     candgw policy test PATH... [-v]
     candgw config check FILE...
+    candgw extension policy --gateway URL... [--browser chrome|chromium|edge|firefox]
+                 [--id ID] [--update-url URL | --install-url URL]
+                 [--site PATTERN...] [--exclude PATTERN...] [--budget 300ms]
     candgw doctor [--peer ADDR[:PORT]] [--json] [FLAG OF SERVE...]
     candgw version
 
@@ -142,6 +145,8 @@ func (a *app) dispatch(args []string) error {
 		return a.configCommand(rest)
 	case "doctor":
 		return a.doctor(rest)
+	case "extension":
+		return a.extension(rest)
 	case "version":
 		return a.version(rest)
 	case "help":
