@@ -10,14 +10,20 @@ import { begin, count, forget } from "./tabs.js";
 
 /** Bounds on the requests of one tab, which must not use up what the gateway grants to the whole browser. */
 const mostInFlight = 64;
-const mostAtOnce = 100;
-const perSecond = 20;
+const mostAtOnce = 150;
+const perSecond = 30;
 
 /** @type {Map<number, {inFlight: number, left: number, at: number}>} By tab. */
 const allowances = new Map();
 
-/** Nothing is asked until this is known, and nothing without it. */
-let configuration = configure();
+/** The last reading of the policy, or the one under way. */
+let configured = configure();
+/**
+ * Without it nothing is asked. Chromium takes seconds to read its policies when it starts: until then that of the session
+ * before counts, whose content scripts are in the pages as well.
+ */
+let configuration = chrome.storage.local.get("configuration").then((kept) =>
+  /** @type {Configuration | undefined} */ (kept.configuration ?? configured));
 /** When a gateway was last asked anything. */
 let asked = 0;
 
@@ -52,8 +58,8 @@ chrome.runtime.onMessage.addListener((message, sender, reply) => {
 });
 
 function reconfigure() {
-  configuration = configuration.then(configure);
-  return configuration;
+  configured = configured.then(configure);
+  return configured;
 }
 
 /**
@@ -78,6 +84,8 @@ async function configure() {
     told.problem = `The browser does not let this extension into pages: ${words(error)}`;
     told.configuration = undefined;
   }
+  configuration = Promise.resolve(told.configuration);
+  chrome.storage.local.set({ configuration: told.configuration ?? null });
   chrome.storage.session.set({ told });
   return told.configuration;
 }

@@ -37,8 +37,11 @@ func startChromium(t *testing.T, ns namespace) browser {
 // startChromiumWith takes further arguments for the browser.
 func startChromiumWith(t *testing.T, ns namespace, arguments ...string) *chromium {
 	t.Helper()
-	return runChromium(t, ns, append(arguments, "--disable-extensions")...)
+	return runChromium(t, ns, append(arguments, "--disable-extensions", disableUpdates)...)
 }
+
+// disableUpdates keeps the browser from asking for anything by itself, and so from installing what a policy says.
+const disableUpdates = "--disable-background-networking"
 
 // runChromium is startChromiumWith for a browser that may have extensions.
 func runChromium(t *testing.T, ns namespace, arguments ...string) *chromium {
@@ -53,7 +56,7 @@ func runChromium(t *testing.T, ns namespace, arguments ...string) *chromium {
 
 	arguments = append([]string{
 		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--disable-sync",
+		"--disable-component-update", "--disable-sync",
 		"--no-proxy-server", "--user-data-dir=" + profile, "--remote-debugging-pipe"}, arguments...)
 	cmd := ns.command(path, arguments...)
 	// A browser that is killed leaves its temporary files, so they go where the test removes them.

@@ -52,8 +52,13 @@ func chromiumExtensionID(t *testing.T, folder string) string {
 		t.Fatal(err)
 	}
 	digest := sha256.Sum256([]byte(folder))
+	return chromiumID(digest[:16])
+}
+
+// chromiumID returns 16 octets as the id of an extension.
+func chromiumID(octets []byte) string {
 	var id strings.Builder
-	for _, octet := range digest[:16] {
+	for _, octet := range octets {
 		id.WriteByte('a' + octet>>4)
 		id.WriteByte('a' + octet&15)
 	}
@@ -73,7 +78,7 @@ func startExtendedChromium(t *testing.T, ns namespace, e extended, arguments ...
 		policies["3rdparty"] = map[string]any{"extensions": map[string]any{id: e.managed}}
 	}
 	ns.manage(t, "chromium/policies/managed/candgw.json", policies)
-	b := runChromium(t, ns, append([]string{"--enable-unsafe-extension-debugging"}, arguments...)...)
+	b := runChromium(t, ns, append([]string{"--enable-unsafe-extension-debugging", disableUpdates}, arguments...)...)
 	var loaded struct{ ID string }
 	if err := b.call(t.Context(), "", "Extensions.loadUnpacked", map[string]any{"path": e.folder}, &loaded); err != nil {
 		t.Fatal(err)
@@ -88,6 +93,9 @@ func startExtendedChromium(t *testing.T, ns namespace, e extended, arguments ...
 
 // The extension in Firefox: its id, and the one in the origin of its pages, which Firefox otherwise makes up.
 const firefoxExtensionID, firefoxExtensionUUID = "extension@candgw", "6b3f9d5e-5a0c-4f0e-9c7e-0d6f0f6f2a11"
+
+// firefoxUUID is the preference by which Firefox does not.
+var firefoxUUID = fmt.Sprintf("user_pref(\"extensions.webextensions.uuids\", %q);\n", `{"`+firefoxExtensionID+`":"`+firefoxExtensionUUID+`"}`)
 
 // startExtendedFirefox starts a Firefox that is managed; the rest is as with startFirefoxWith.
 func startExtendedFirefox(t *testing.T, ns namespace, e extended, preferences string, mayCapture ...string) *extendedBrowser {
@@ -104,12 +112,7 @@ func startExtendedFirefox(t *testing.T, ns namespace, e extended, preferences st
 	if e.folder == "" {
 		return &extendedBrowser{browser: startFirefoxWith(t, ns, preferences, mayCapture...)}
 	}
-	uuids, err := json.Marshal(map[string]string{firefoxExtensionID: firefoxExtensionUUID})
-	if err != nil {
-		t.Fatal(err)
-	}
-	preferences += fmt.Sprintf("user_pref(\"extensions.webextensions.uuids\", %q);\n", uuids)
-	b := startFirefoxWith(t, ns, preferences, mayCapture...)
+	b := startFirefoxWith(t, ns, preferences+firefoxUUID, mayCapture...)
 	params := map[string]any{"extensionData": map[string]any{"type": "path", "path": e.folder}}
 	var installed struct{ Extension string }
 	if err := b.call(t.Context(), "", "webExtension.install", params, &installed); err != nil {
