@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -98,7 +99,8 @@ func TestNothingForgotten(t *testing.T) {
 	}
 }
 
-// TestShort keeps the extension at a size that whoever lets it into every page can read.
+// TestShort keeps the extension at a size that whoever lets it into every page can read. Lines that are blank, or hold a
+// comment and nothing else, do not count.
 func TestShort(t *testing.T) {
 	lines := 0
 	for _, name := range files {
@@ -109,12 +111,15 @@ func TestShort(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		lines += bytes.Count(content, []byte("\n"))
+		lines += len(code.FindAll(content, -1))
 	}
 	if lines >= 1000 {
 		t.Errorf("the extension has %d lines of JavaScript, want less than 1000", lines)
 	}
+	t.Logf("the extension has %d lines of JavaScript", lines)
 }
+
+var code = regexp.MustCompile(`(?m)^\s*[^\s/*].*$|^\s*/[^/*\n].*$`)
 
 // TestManifest checks what browsers and stores are told: that the extension may do no more than it needs.
 func TestManifest(t *testing.T) {
