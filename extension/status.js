@@ -63,18 +63,20 @@ async function draw() {
   const current = counts !== undefined && counts.document === await topDocument(Number(tab?.id));
   element("none").hidden = current;
   element("counts").hidden = !current;
-  if (current) drawCounts(counts);
+  if (current) drawCounts(counts, configuration.budget);
 }
 
-/** @param {Counts} counts */
-function drawCounts(counts) {
+/** @param {Counts} counts @param {number} budget */
+function drawCounts(counts, budget) {
   for (const key of /** @type {const} */ (["encrypted", "kept", "late", "dropped"])) {
     show(key, String(counts[key]));
     element(key).classList.toggle("zero", counts[key] === 0);
   }
-  show("times", (counts.gateway && `By ${counts.gateway}. `) +
-    (counts.slowest && `The last took ${counts.last} ms, the slowest ${counts.slowest} ms.`));
-  show("trouble", counts.problem && `The last problem: ${counts.problem}`);
+  const times = counts.slowest > 0 ? `The last took ${counts.last} ms, the slowest ${counts.slowest} ms.` : "";
+  show("times", (counts.gateway && `By ${counts.gateway}. `) + times);
+  const late = `no gateway answered within ${budget} ms. If that goes on, a longer budget in the policy helps.`;
+  const problem = counts.problem || (counts.late > 0 ? late : "");
+  show("trouble", problem && `The last problem: ${problem}`);
 }
 
 /**

@@ -12,7 +12,7 @@ import (
 
 // Every block in the documentation is a configuration.
 func TestDocumentation(t *testing.T) {
-	for _, name := range []string{"docs/config.md", "docs/dns.md", "docs/api.md", "docs/proxy.md", "docs/sfu.md", "README.md"} {
+	for _, name := range []string{"docs/config.md", "docs/dns.md", "docs/api.md", "docs/proxy.md", "docs/sfu.md", "docs/extension.md", "README.md"} {
 		page, err := os.ReadFile("../../" + name)
 		if err != nil {
 			t.Fatal(err)
