@@ -39,7 +39,7 @@ const awayGateway, nearGateway = "https://away.example:8444", "https://gateway.e
 func newDeployed(t *testing.T) *deployed {
 	t.Helper()
 	d := &deployed{network: newNetwork(t), authority: newAuthority(t)}
-	d.port = servePage(t, d.router)
+	d.port = serveFrames(t, d.router)
 	d.a.etc(t, "hosts", fmt.Sprintf("%[1]s gateway.example\n%[1]s away.example\n", d.a.router))
 
 	build := exec.Command("go", "run", "./extension/pack", "extension", t.TempDir())
@@ -53,7 +53,19 @@ func newDeployed(t *testing.T) *deployed {
 	d.newKey(t)
 
 	certificate := d.authority.issue(t, "gateway.example")
-	d.gateway = startGateway(t, d.router, "--config", writeFile(t, t.TempDir(), "candgw.hcl", fmt.Sprintf(`
+	policy := writeFile(t, t.TempDir(), "policy.hcl", fmt.Sprintf(`
+policy "page" {
+  origins = ["http://%s:%d"]
+  candidate "host" {}
+  resolve {}
+}
+policy "others" {
+  candidate "host" {
+    action = "keep"
+  }
+}
+`, d.a.router, d.port))
+	d.gateway = startGateway(t, d.router, "--policy", policy, "--config", writeFile(t, t.TempDir(), "candgw.hcl", fmt.Sprintf(`
 browsers {
   listen     = "%s:8443"
   extensions = ["chrome-extension://%s", "moz-extension://*"]
@@ -233,37 +245,6 @@ func (d *deployed) waitForOwn(t *testing.T, x *extendedBrowser) page {
 	}
 }
 
-// gathered opens a page and returns the names of the candidates with which it answers an offer, as its scripts see them.
-// For the names in an offer Firefox answers nobody.
-func (d *deployed) gathered(t *testing.T, x *extendedBrowser) (found []string) {
-	t.Helper()
-	p := openPeerPage(t, x, d.a, d.port)
-	var candidates []string
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	err := p.evaluate(ctx, `(async () => {
-		const caller = new RTCPeerConnection(), callee = new RTCPeerConnection(), candidates = [];
-		caller.createDataChannel("");
-		const complete = new Promise(resolve => callee.onicecandidate = ({ candidate }) => {
-			if (!candidate) resolve();
-			else if (candidate.candidate) candidates.push(candidate.candidate);
-		});
-		await caller.setLocalDescription();
-		await callee.setRemoteDescription(caller.localDescription);
-		await callee.setLocalDescription();
-		await complete;
-		return candidates;
-	})()`, &candidates)
-	if err != nil {
-		t.Fatal(err)
-	}
-	found = names(candidates)
-	if len(found) == 0 {
-		t.Fatal("the page gathers no candidates")
-	}
-	return found
-}
-
 // opens reports whether candgw opens a name, for the host's address.
 func (d *deployed) opens(t *testing.T, name string) bool {
 	t.Helper()
@@ -292,14 +273,17 @@ func (d *deployed) checkEncrypts(t *testing.T, x *extendedBrowser, wait bool) {
 			time.Sleep(50 * time.Millisecond)
 		}
 	}
-	found := d.gathered(t, x)
+	p := openPeerPage(t, x, d.a, d.port)
+	found := gather(t, p, `(`+answering+`)()`)
 	for _, name := range found {
 		if !d.opens(t, name) {
 			t.Errorf("a page sees %s, which is no encrypted name", name)
 		}
 	}
 
-	if !wait {
+	if wait {
+		d.checkFrames(t, p)
+	} else {
 		own = d.waitForOwn(t, x)
 	}
 	var tab int
@@ -349,7 +333,8 @@ func (d *deployed) checkIdle(t *testing.T, x *extendedBrowser) {
 		t.Errorf("%d scripts are put into pages, want none", count)
 	}
 	before := d.gateway.metric(t, `candgw_browsers_requests_total{code="200"}`)
-	for _, name := range d.gathered(t, x) {
+	p := openPeerPage(t, x, d.a, d.port)
+	for _, name := range gather(t, p, `(`+answering+`)()`) {
 		if d.opens(t, name) {
 			t.Errorf("a page sees %s, an encrypted name", name)
 		}
