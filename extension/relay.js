@@ -11,6 +11,8 @@
   let budget = 300; // milliseconds
   let open = 0;
   let woken = -wakeEvery;
+  /** @type {Promise<void> | undefined} */
+  let waking;
   /** @type {Node | undefined} */
   let page;
 
@@ -23,13 +25,14 @@
     }
   }
 
-  async function wake() {
+  function wake() {
     if (performance.now() - woken < wakeEvery) return;
     woken = performance.now();
-    const answer = await send({ kind: "wake" });
-    if (!(answer?.budget > 0)) return;
-    budget = answer.budget;
-    page?.dispatchEvent(new CustomEvent("budget", { detail: String(budget) }));
+    waking = send({ kind: "wake" }).then((answer) => {
+      if (!(answer?.budget > 0)) return;
+      budget = answer.budget;
+      page?.dispatchEvent(new CustomEvent("budget", { detail: String(budget) }));
+    });
   }
 
   /** @type {any} */
@@ -46,14 +49,19 @@
     counts.problem = reply?.problem ?? reply?.answers?.[0]?.kept ?? counts.problem;
   }
 
+  /** @param {number} began @returns {Promise<any>} resolves at the end of the budget, which is not known before the worker has told it */
+  async function late(began) {
+    /** @param {number} end */
+    const until = (end) => new Promise((resolve) => setTimeout(resolve, end - performance.now()));
+    await Promise.race([waking, until(began + budget)]);
+    await until(began + budget);
+    return "late";
+  }
+
   /** @param {string} id @param {string} candidate @param {string} pwd @param {number} began */
   async function ask(id, candidate, pwd, began) {
     open++;
-    /** @type {any} */
-    let timer;
-    const late = new Promise((resolve) => { timer = setTimeout(() => resolve("late"), began + budget - performance.now()); });
-    const reply = await Promise.race([send({ kind: "encrypt", candidates: [{ candidate, pwd }] }), late]);
-    clearTimeout(timer);
+    const reply = await Promise.race([send({ kind: "encrypt", candidates: [{ candidate, pwd }] }), late(began)]);
     open--;
     const answer = reply?.answers?.[0] ?? {};
     if (typeof answer.candidate === "string") tell(id, "encrypted", answer.candidate);
