@@ -102,7 +102,7 @@ function remember(gateway) {
 export async function examine(gateway) {
   const began = performance.now();
   try {
-    await post(gateway, { origin: gateway, candidates: [], wait: 1 }, AbortSignal.timeout(5000));
+    await post(gateway, { origin: gateway, candidates: [], wait: 1 }, AbortSignal.timeout(3000));
     return { gateway, ms: Math.round(performance.now() - began), problem: "" };
   } catch (error) {
     return { gateway, ms: 0, problem: words(error) };

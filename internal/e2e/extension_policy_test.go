@@ -33,14 +33,16 @@ type deployed struct {
 	port    int // of the page that the router serves
 }
 
-// Nothing listens at the first gateway.
-const awayGateway, nearGateway = "https://away.example:8444", "https://gateway.example:8443"
+// The gateways, in order: nothing listens at the first one, and what is sent to the second is lost on the way.
+const awayGateway, lostGateway, nearGateway = "https://away.example:8444", "https://lost.example:8443", "https://gateway.example:8443"
 
 func newDeployed(t *testing.T) *deployed {
 	t.Helper()
 	d := &deployed{network: newNetwork(t), authority: newAuthority(t)}
 	d.port = serveFrames(t, d.router)
-	d.a.etc(t, "hosts", fmt.Sprintf("%[1]s gateway.example\n%[1]s away.example\n", d.a.router))
+	const lost = "10.99.99.9"
+	d.router.ip(t, "route", "add", "blackhole", lost)
+	d.a.etc(t, "hosts", fmt.Sprintf("%[1]s gateway.example\n%[1]s away.example\n%[2]s lost.example\n", d.a.router, lost))
 
 	build := exec.Command("go", "run", "./extension/pack", "extension", t.TempDir())
 	build.Dir = "../.."
@@ -137,11 +139,11 @@ func (d *deployed) sign(t *testing.T) (manifest string) {
 `, d.id, unpacked, about.Version))
 }
 
-// policy returns what `candgw extension policy` prints for two gateways.
+// policy returns what `candgw extension policy` prints for these gateways.
 func (d *deployed) policy(t *testing.T, arguments ...string) (policy map[string]any) {
 	t.Helper()
 	cmd := exec.Command(d.gateway.program, append([]string{"extension", "policy",
-		"--gateway", awayGateway, "--gateway", nearGateway, "--budget", "1500ms"}, arguments...)...)
+		"--gateway", awayGateway, "--gateway", lostGateway, "--gateway", nearGateway, "--budget", "1500ms"}, arguments...)...)
 	output, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%s: %v", cmd, err)
@@ -294,7 +296,7 @@ func (d *deployed) checkEncrypts(t *testing.T, x *extendedBrowser, wait bool) {
 	status := x.openOwn(t, fmt.Sprintf("status.html?tab=%d", tab))
 	want := []string{
 		"Host candidates are encrypted by a gateway of your enterprise.", fmt.Sprintf("%s:%d\n", d.a.router, d.port), "By " + nearGateway + ".",
-		awayGateway + "\n" + awayGateway + " cannot be reached.", nearGateway + "\nAnswers in ", "A candidate waits 1500 ms",
+		awayGateway + "\n" + awayGateway + " cannot be reached.", lostGateway + "\n" + lostGateway + " cannot be reached.", nearGateway + "\nAnswers in ", "A candidate waits 1500 ms",
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
