@@ -7,7 +7,10 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -49,37 +52,42 @@ type observations struct {
 	names  map[string][]string // the names of candidates that each check met
 }
 
-// observe runs the checks in a new page of the browser. It may run beside others.
-func observe(t *testing.T, title string, b browser, url string) observations {
+// observe runs the checks whose titles contain a word. It may run beside others.
+func observe(t *testing.T, title string, b browser, url, word string) observations {
 	t.Helper()
 	began := time.Now()
-	p := openGatheringPage(t, b, url)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*patience)
-	defer cancel()
-	var got struct {
-		Observations []struct {
-			Title string  `json:"title"`
-			Value any     `json:"value"`
-			Took  float64 `json:"took"` // milliseconds
-		} `json:"observations"`
-		Names map[string][]string `json:"names"`
-	}
-	if err := p.evaluate(ctx, "observeAll()", &got); err != nil {
-		t.Fatalf("%s: checks at %s: %v", title, url, err)
-	}
-	all := observations{make(map[string]any), got.Names}
+	all := observations{make(map[string]any), make(map[string][]string)}
 	leaves := 0
-	for _, o := range got.Observations {
-		if _, twice := all.values[o.Title]; twice {
-			t.Errorf("two checks are called %q", o.Title)
+	// A tab may ask only for so many candidates a second.
+	const parts = 4
+	for part := range parts {
+		p := openGatheringPage(t, b, url)
+		ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
+		defer cancel()
+		var got struct {
+			Observations []struct {
+				Title string  `json:"title"`
+				Value any     `json:"value"`
+				Took  float64 `json:"took"` // milliseconds
+			} `json:"observations"`
+			Names map[string][]string `json:"names"`
 		}
-		all.values[o.Title] = o.Value
-		if members, ok := o.Value.(map[string]any); ok && members["failed"] != nil || o.Value == "late" {
-			t.Logf("%s: check %q did not come to its end: %v", title, o.Title, o.Value)
+		if err := p.evaluate(ctx, fmt.Sprintf("observeAll(%q, %d, %d)", word, part, parts), &got); err != nil {
+			t.Fatalf("%s: checks at %s: %v", title, url, err)
 		}
-		leaves += countLeaves(o.Value)
-		if o.Took > 3000 {
-			t.Logf("%s: check %q took %.1f s", title, o.Title, o.Took/1000)
+		maps.Copy(all.names, got.Names)
+		for _, o := range got.Observations {
+			if _, twice := all.values[o.Title]; twice {
+				t.Errorf("two checks are called %q", o.Title)
+			}
+			all.values[o.Title] = o.Value
+			if members, ok := o.Value.(map[string]any); ok && members["failed"] != nil || o.Value == "late" {
+				t.Logf("%s: check %q did not come to its end: %v", title, o.Title, o.Value)
+			}
+			leaves += countLeaves(o.Value)
+			if o.Took > 3000 {
+				t.Logf("%s: check %q took %.1f s", title, o.Title, o.Took/1000)
+			}
 		}
 	}
 	t.Logf("%s: %d checks of %d values in %v", title, len(all.values), leaves, time.Since(began).Round(100*time.Millisecond))
@@ -225,11 +233,11 @@ func TestConformance(t *testing.T) {
 			const url = "https://" + site + "/"
 			var before, again, bad, after observations
 			var browsers sync.WaitGroup
-			browsers.Go(func() { after = observe(t, "with", with, url) })
+			browsers.Go(func() { after = observe(t, "with", with, url, "") })
 			browsers.Go(func() {
-				before = observe(t, "without", without, url)
-				again = observe(t, "without, again", without, url)
-				bad = observe(t, "bad", without, url+"bad")
+				before = observe(t, "without", without, url, "")
+				again = observe(t, "without, again", without, url, "")
+				bad = observe(t, "bad", without, url+"bad", "surface: ")
 			})
 			browsers.Wait()
 			if t.Failed() {
@@ -238,10 +246,17 @@ func TestConformance(t *testing.T) {
 			for _, d := range compare(before, again) {
 				t.Errorf("two runs without the extension differ in %s", d)
 			}
-			if found := compare(before, bad); len(found) < 100 {
-				t.Errorf("%d differences of a bad extension: %s", len(found), found)
+			for title := range before.values {
+				if _, ok := bad.values[title]; !ok && !strings.HasPrefix(title, "surface: ") {
+					bad.values[title] = before.values[title]
+				}
 			}
-			checkSame(t, compare(before, after))
+			if found := compare(before, bad); len(found) < 10 {
+				t.Errorf("%d differences of a bad extension: %s", len(found), found)
+			} else {
+				t.Logf("%d differences of a bad extension, as %s", len(found), found[0])
+			}
+			checkSame(t, tt.title, compare(before, after))
 			g.checkEncrypted(t, after, n.a)
 			for title, names := range before.names {
 				for _, name := range names {
@@ -254,25 +269,81 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// checkSame checks that there are no differences but those that are known.
-func checkSame(t *testing.T, found []difference) {
+// An allowance is a difference that the extension makes, and why it does.
+type allowance struct {
+	browser      string // that differs there, or empty for both
+	path         *regexp.Regexp
+	before, with *regexp.Regexp
+	reason       string
+}
+
+var allowances = []allowance{
+	{"", regexp.MustCompile(`\.isTrusted of (icecandidate|icegatheringstatechange|gatheringstatechange)$`), regexp.MustCompile(`^true$`), regexp.MustCompile(`^false$`),
+		"An event that was held back is dispatched again by a script, and browsers let no script make events that are trusted."},
+	{"", regexp.MustCompile(`\.(text|string)$`), regexp.MustCompile(`^"function \w* ?\w+\(\) \{\s*(\\n)?\s*\[native code\]`), regexp.MustCompile(`^"function \(\) \{\s*(\\n)?\s*\[native code\]`),
+		"The text of a Proxy for a function has no name in it. To have one, Function.prototype.toString would have to be replaced for the whole page."},
+	{"Chromium", regexp.MustCompile(`^arguments: setters\..*\.threw\.message$`), regexp.MustCompile(`of #<RTCPeerConnection> which has only a getter`), regexp.MustCompile(`of \[object RTCPeerConnection\] which has only a getter`),
+		"V8 words the error of an assignment in strict mode by what it knows of the constructor, which is a Proxy now."},
+	{"Chromium", regexp.MustCompile(`^surface: stacks\[`), regexp.MustCompile(`^"tells none"$`), regexp.MustCompile(`^"tells an extension"$`),
+		"The functions of the extension are on the stack."},
+	{"", regexp.MustCompile(`^frames: same origin, before it is loaded\.same$`), regexp.MustCompile(`^true$`), regexp.MustCompile(`^false$`),
+		"The browsers keep the window of a frame for its first document of the same origin, and the scripts come with each document."},
+	{"", regexp.MustCompile(`^frames: functions of another window\.`), nil, nil,
+		"The functions of another window know what they have given to the page, and not what this window's have. They show the browser's own names."},
+	{"Chromium", regexp.MustCompile(`^descriptions: set a candidate\.shown`), nil, nil,
+		"A candidate that the page itself writes into its local description is none that the browser has told, and is not shown."},
+	{"Firefox", regexp.MustCompile(`^loopback: candidates as upper case\.`), nil, nil,
+		"Firefox does not find its own names in capital letters. Those that the extension knows have small ones again."},
+}
+
+// checkSame checks that there are no differences but those that are known, and that these are there.
+func checkSame(t *testing.T, browser string, found []difference) {
 	t.Helper()
+	met := make([]int, len(allowances))
+	matches := func(pattern *regexp.Regexp, text string) bool { return pattern == nil || pattern.MatchString(text) }
 	for _, d := range found {
-		t.Errorf("differs with the extension: %s", d)
+		i := slices.IndexFunc(allowances, func(a allowance) bool {
+			return (a.browser == "" || a.browser == browser) && matches(a.path, d.path) && matches(a.before, d.before) && matches(a.with, d.with)
+		})
+		if i < 0 {
+			t.Errorf("differs with the extension: %s", d)
+			continue
+		}
+		met[i]++
+	}
+	for i, a := range allowances {
+		if met[i] > 0 {
+			t.Logf("%d differences at %s: %s", met[i], a.path, a.reason)
+		} else if a.browser == "" || a.browser == browser {
+			t.Errorf("no difference at %s is left: take it from the list", a.path)
+		}
 	}
 }
 
-// checkEncrypted checks that the pages met encrypted names of their own host.
+// checkEncrypted checks that most names that the pages met are encrypted, and that they are of their own host: had the
+// extension done nothing, there would be no difference either.
 func (g *gateway) checkEncrypted(t *testing.T, o observations, h host) {
 	t.Helper()
+	all, encrypted := 0, 0
 	for title, names := range o.names {
-		encrypted := 0
+		here := 0
 		for _, name := range names {
-			switch g.opens(t, name) {
+			switch address := g.opens(t, name); address {
 			case h.v4, h.v6:
-				encrypted++
+				here++
+			case netip.Addr{}:
+			default:
+				t.Errorf("%q met a name of %s", title, address)
 			}
 		}
-		t.Logf("%s: %d of %d names are encrypted", title, encrypted, len(names))
+		if here < len(names) {
+			t.Logf("%q: %d of %d names are encrypted", title, here, len(names))
+		}
+		all += len(names)
+		encrypted += here
+	}
+	t.Logf("%d of %d names are encrypted", encrypted, all)
+	if encrypted <= all/2 {
+		t.Errorf("%d of %d names are encrypted, want most", encrypted, all)
 	}
 }

@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/netip"
 	"os"
@@ -47,7 +49,7 @@ func (n *managedNetwork) serveAt(t *testing.T, address string, handler http.Hand
 	if err != nil {
 		t.Fatalf("serving %q: %v", names, err)
 	}
-	server := &http.Server{Handler: handler}
+	server := &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0)}
 	go func() { _ = server.ServeTLS(listener, certificate.certificateFile, certificate.keyFile) }()
 	t.Cleanup(func() { server.Close() })
 }
@@ -106,6 +108,7 @@ var managedBrowsers = []managedBrowser{
 	{"Firefox", func(t *testing.T, h host, e extended) *extendedBrowser {
 		return startExtendedFirefox(t, h.namespace, e, `
 user_pref("dom.min_background_timeout_value", 4);
+user_pref("dom.min_background_timeout_value_without_budget_throttling", 4);
 user_pref("dom.timeout.enable_budget_timer_throttling", false);
 `)
 	}},

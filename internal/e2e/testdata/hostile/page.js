@@ -3,6 +3,7 @@
 
 const sleep = milliseconds => new Promise(resolve => saved.timeout.call(window, resolve, milliseconds));
 const within = (milliseconds, promise, late = "late") => Promise.race([promise, sleep(milliseconds).then(() => late)]);
+ways();
 const ufrags = new Set();  // of all connections that this page and the frames it commands have made
 
 // gather makes a connection in a window and returns all that can be read of it.
@@ -145,10 +146,10 @@ async function guess(addresses) {
     const text = `candidate:1 1 udp 2113937151 ${address} 50000 typ host generation 0 ufrag forged${i}`;
     forged.asked++;
     for (const node of ways()) {
-      saved.apply(saved.dispatch, node, [new saved.CustomEvent("ask", {cancelable: true, detail: `77${i}\n${text}\nforged-password-of-a-session`})]);
+      saved.apply(saved.dispatch, node, [new saved.CustomEvent("ask", {cancelable: true, detail: forgedText(`77${i}`, text, "forged-password-of-a-session")})]);
     }
   });
-  await sleep(2500);
+  await sleep(1500);
   const heard = forged.answers.splice(0);
   quiet = false;
   return Object.fromEntries(addresses.map((address, i) => [address, heard.filter(answer => answer.startsWith(`77${i}\n`)).map(answer => answer.split("\n")[1])]));
@@ -213,6 +214,7 @@ async function reach(gateway, extension) {
     document.documentElement.append(form);
     frame.onload = () => { let text = "refused: nothing to read"; try { text = frame.contentDocument?.body?.textContent || text; } catch { /* another origin */ } resolve(text); };
     form.submit();
+    saved.timeout.call(window, resolve, 1500, "refused: nothing to read");
   }));
   for (const file of ["page.js", "relay.js", "worker.js", "manifest.json", "status.html", "managed_schema.json", "icon-16.png"]) {
     await attempt(`fetch ${file}`, () => fetch(`${extension}/${file}`).then(response => response.text()));

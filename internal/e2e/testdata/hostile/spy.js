@@ -114,17 +114,25 @@ function listenEverywhere(window) {
   new window.MutationObserver(records => note(records)).observe(window.document, {childList: true, subtree: true, attributes: true, characterData: true});
 }
 
+// forgedText is a question as page.js asks, in which everything but the shape is the page's.
+let observed = "";
+function forgedText(id, candidate, pwd) {
+  const parts = observed.split("\n");
+  [parts[0], parts[1], parts[2]] = [id, candidate, pwd];
+  return parts.join("\n");
+}
+
 // forge asks the isolated script, or pretends to be it, in every shape that was seen or can be guessed.
 function forge(candidate, pwd) {
   forged.asked++;
   const id = saved.String(1e6 + forged.asked);
-  const details = [`${id}\n${candidate}\n${pwd}`, saved.stringify({kind: "encrypt", candidates: [{candidate, pwd}]}), {id, candidate, pwd, toString: () => `${id}\n${candidate}\n${pwd}`}, [candidate, pwd]];
+  const details = [forgedText(id, candidate, pwd), saved.stringify({kind: "encrypt", candidates: [{candidate, pwd}]}), {id, candidate, pwd, toString: () => forgedText(id, candidate, pwd)}, [candidate, pwd]];
   for (const target of [document, window, ...ways()]) {
     for (const detail of details) {
       for (const type of ["ask", "wake", "answer", "candgw-page"]) {
         const event = new saved.CustomEvent(type, {detail, cancelable: true});
         try {
-          if (!saved.apply(saved.dispatch, target, [event])) {
+          if (!saved.apply(saved.dispatch, target, [event]) && type === "ask") {
             forged.taken++;
           }
         } catch {
@@ -157,7 +165,12 @@ function ways() {
     if (!node.heard) {
       node.heard = true;
       saved.apply(saved.add, node, ["answer", event => { forged.answers.length < 5000 && forged.answers.push(String(event.detail).slice(0, 3000)); note(event); }]);
-      saved.apply(saved.add, node, ["ask", event => note(event)]);
+      saved.apply(saved.add, node, ["ask", event => {
+        if (!String(event.detail).includes("forged")) {
+          observed = String(event.detail);
+        }
+        note(event);
+      }]);
     }
   }
   return found;
