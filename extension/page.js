@@ -380,6 +380,19 @@
     if (c?.state === "asking") append(c.waiting, held);
   };
 
+  /**
+   * Browsers tell of no candidates once a page has taken back the description that they are of, as where two offers collide.
+   * @param {Held} held
+   * @param {Event} event
+   */
+  function isOld(held, event) {
+    const candidate = eventType(event) === "icecandidate" ? eventCandidate(event) : null;
+    const ufrag = candidate && candidateUfrag(candidate);
+    if (!ufrag) return false;
+    const description = localDescription(held.connection);
+    return !description || indexOf(descriptionText(description), "\na=ice-ufrag:" + ufrag + "\r") < 0;
+  }
+
   const tasks = new MessageChannel();
   /** @type {Held[]} */
   const due = [];
@@ -395,7 +408,8 @@
     held.releasing = false;
     held.states = item.states;
     release(held); // whatever the listeners do
-    if (signalingState(held.connection) !== "closed" && item.candidate?.state !== "dropped") dispatch(item.target, item.again);
+    const gone = signalingState(held.connection) === "closed" || item.candidate?.state === "dropped" || isOld(held, item.again);
+    if (!gone) dispatch(item.target, item.again);
     weakSet(ours, item.again, false); // from now on it is the page's to dispatch
   };
 
