@@ -9,7 +9,7 @@ import { begin, count, forget } from "./tabs.js";
 /** @typedef {{problem: string, configuration?: Configuration}} Told What the status page is told of the configuration. */
 
 /** Bounds on the requests of one tab, which must not use up what the gateway grants to the whole browser. */
-const mostInFlight = 64;
+const mostInFlight = 128;
 const mostAtOnce = 150;
 const perSecond = 30;
 
