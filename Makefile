@@ -5,7 +5,7 @@ GO ?= go
 # A module of its own that users import; the others are programs that only tests and benchmarks build.
 nested = gateway/pionwebrtc
 
-.PHONY: check setup lint vuln test e2e fuzz bench bench-dns extension
+.PHONY: check setup lint vuln test e2e fuzz bench bench-dns bench-extension extension
 
 check: setup lint test e2e vuln
 
@@ -55,3 +55,7 @@ bench:
 # candgw beside Knot DNS, NSD, Unbound, CoreDNS and others: bench/README.md. Wants two idle cores and some ten minutes.
 bench-dns:
 	$(GO) run ./bench
+
+# What the browser extension costs, with and without it in turns: as the end-to-end test of it, with more samples.
+bench-extension:
+	scripts/as-root.sh env CANDGW_E2E=1 $(GO) test -count=1 -v -run '^TestExtensionCost$$' ./internal/e2e -samples 400

@@ -30,9 +30,11 @@ if [ "$(cat "$unpacked/unpacked" 2>/dev/null)" != "$unpack" ]; then
 	mv "$unpacked.new" "$unpacked"
 fi
 
-# What the WHIP server stands on; none of it has anything to build.
-cd "$e2e/whip"
-npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+# What the WHIP server stands on, and applications for calls with their servers; none of it has anything to build.
+for folder in whip apps; do
+	cd "$e2e/$folder"
+	npm ci --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error
+done
 
 # The compiler that checks the extension.
 cd "$here/../extension"

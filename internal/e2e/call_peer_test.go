@@ -4,9 +4,11 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -30,11 +32,14 @@ type call struct {
 	fromMedia, toMedia string
 }
 
+// rooms counts the rooms that were used.
+var rooms atomic.Int64
+
 // startCall has both enter a room and one send an offer.
 func startCall(t *testing.T, from, to *caller, fromMedia, toMedia string) *call {
 	t.Helper()
 	c := &call{newPeer(t, from.page, from.host), newPeer(t, to.page, to.host), fromMedia, toMedia}
-	room := t.Name() + " " + from.title + " " + to.title
+	room := fmt.Sprint("room ", rooms.Add(1))
 	c.to.call(t, nil, "join", room, toMedia)
 	c.from.call(t, nil, "join", room, fromMedia)
 	c.from.call(t, nil, "call")

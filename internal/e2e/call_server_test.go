@@ -32,9 +32,16 @@ import (
 //go:embed testdata/call.html
 var callPage []byte
 
-// callServer is the server of the application: it serves the page, and passes what one of a room says to the other.
-// It writes down every octet that it receives.
+// watchScript keeps what a page can read.
+//
+//go:embed testdata/watch.js
+var watchScript []byte
+
+// callServer is the server of an application: it serves pages, and passes what one of a room says to the other. It
+// writes down every octet that it receives.
 type callServer struct {
+	mux *http.ServeMux
+
 	mu       sync.Mutex
 	received []*bytes.Buffer // over each connection, with TLS taken off
 	said     bytes.Buffer    // over WebSockets, one message a line, for on the connection they are masked
@@ -49,7 +56,29 @@ type room struct {
 // startCallServer serves https://NAME at port 443 of every address of the namespace until the test ends.
 func startCallServer(t *testing.T, ns namespace, c *certificate) *callServer {
 	t.Helper()
-	s := &callServer{rooms: make(map[string]*room)}
+	s := newCallServer()
+	s.serve(t, ns, c)
+	return s
+}
+
+func newCallServer() *callServer {
+	s := &callServer{mux: http.NewServeMux(), rooms: make(map[string]*room)}
+	s.page("/", "text/html", callPage)
+	s.page("/watch.js", "text/javascript", watchScript)
+	s.mux.Handle("/signal", websocket.Server{Handler: s.relay})
+	return s
+}
+
+// page has the server serve a content at a path.
+func (s *callServer) page(path, kind string, content []byte) {
+	s.mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		_, _ = w.Write(content)
+	})
+}
+
+func (s *callServer) serve(t *testing.T, ns namespace, c *certificate) {
+	t.Helper()
 	pair, err := tls.LoadX509KeyPair(c.certificateFile, c.keyFile)
 	if err != nil {
 		t.Fatal(err)
@@ -58,17 +87,10 @@ func startCallServer(t *testing.T, ns namespace, c *certificate) *callServer {
 	if err != nil {
 		t.Fatalf("serving the application: %v", err)
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html")
-		_, _ = w.Write(callPage)
-	})
-	mux.Handle("/signal", websocket.Server{Handler: s.relay})
-	server := &http.Server{Handler: mux}
+	server := &http.Server{Handler: s.mux}
 	listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{pair}})
 	go func() { _ = server.Serve(&loggingListener{listener, s}) }()
 	t.Cleanup(func() { server.Close() })
-	return s
 }
 
 // relay passes the messages of one to the other in the room, as they are.
@@ -80,11 +102,16 @@ func (s *callServer) relay(conn *websocket.Conn) {
 		if err := websocket.Message.Receive(conn, &message); err != nil {
 			return
 		}
-		s.mu.Lock()
-		s.said.WriteString(message + "\n")
-		s.mu.Unlock()
+		s.note(message)
 		s.pass(name, conn, message)
 	}
+}
+
+// note writes down a message.
+func (s *callServer) note(message string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.said.WriteString(message + "\n")
 }
 
 func (s *callServer) enter(name string, conn *websocket.Conn) {

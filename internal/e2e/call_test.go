@@ -85,13 +85,20 @@ signaling "meet" {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	first := startGateway(t, c.one, "--config", config)
+	c.startTwoNodes(t, config)
+}
+
+// startTwoNodes starts candgw on both routers with the same configuration, and returns the one of site one.
+func (n *siteNetwork) startTwoNodes(t *testing.T, config string) *gateway {
+	t.Helper()
+	first := startGateway(t, n.one, "--config", config)
 	second := *first
-	second.namespace, second.http, second.dataDir = c.two, c.two.client(), filepath.Join(t.TempDir(), "data")
+	second.namespace, second.http, second.dataDir = n.two, n.two.client(), filepath.Join(t.TempDir(), "data")
 	if output, err := exec.Command("cp", "-a", first.dataDir, second.dataDir).CombinedOutput(); err != nil {
 		t.Fatalf("copying the ring: %v\n%s", err, output)
 	}
 	second.serve(t, "--config", config)
+	return first
 }
 
 // openCallers opens the page of the application, by one of its names, in each browser.
@@ -164,14 +171,7 @@ func TestCalls(t *testing.T) {
 // testCall makes one call and checks all that TestCalls says.
 func (c *callTest) testCall(t *testing.T, from, to *caller, fromMedia, toMedia string) {
 	c.server.takeLog()
-	var before [2]int
-	routers := []namespace{c.one}
-	if to.host.namespace == c.b.namespace {
-		routers = append(routers, c.two)
-	}
-	for i, router := range routers {
-		before[i], _ = forwardedUDP(t, router)
-	}
+	checkPaths := c.watchPaths(t, to.host)
 	call := startCall(t, from, to, fromMedia, toMedia)
 	if !call.connects(t, patience-5*time.Second) {
 		for _, p := range call.peers() {
@@ -191,11 +191,29 @@ func (c *callTest) testCall(t *testing.T, from, to *caller, fromMedia, toMedia s
 		checkDirect(t, p)
 		checkPage(t, p, []string{fromMedia, toMedia}[i], strings.HasPrefix([]string{from.title, to.title}[i], "Firefox"))
 	}
+	checkPaths()
+}
+
+// watchPaths returns what checks that since then the routers on the way from site one to a host have forwarded UDP packets
+// between hosts, and none but those ever.
+func (n *siteNetwork) watchPaths(t *testing.T, to host) (check func()) {
+	t.Helper()
+	routers := []namespace{n.one}
+	if to.namespace == n.b.namespace {
+		routers = append(routers, n.two)
+	}
+	var before [2]int
 	for i, router := range routers {
-		direct, others := forwardedUDP(t, router)
-		if direct <= before[i] || others != 0 {
-			t.Errorf("router %s has forwarded %d more UDP packets between the hosts, and %d others ever, want some and 0",
-				router, direct-before[i], others)
+		before[i], _ = forwardedUDP(t, router)
+	}
+	return func() {
+		t.Helper()
+		for i, router := range routers {
+			direct, others := forwardedUDP(t, router)
+			if direct <= before[i] || others != 0 {
+				t.Errorf("router %s has forwarded %d more UDP packets between the hosts, and %d others ever, want some and 0",
+					router, direct-before[i], others)
+			}
 		}
 	}
 }

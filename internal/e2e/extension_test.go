@@ -37,11 +37,13 @@ func extensionFolder(t *testing.T) string {
 	return folder
 }
 
-// extendedBrowser is one whose extension's own pages can be opened.
+// extendedBrowser is one that can have the extension.
 type extendedBrowser struct {
 	browser
-	// origin is that of the extension, which its requests tell, or empty without it.
+	extended
+	// origin is that of the extension, which its requests tell.
 	origin string
+	load   func(t *testing.T) (id string)
 }
 
 // chromiumExtensionID returns the id that Chromium gives to an unpacked extension, which follows from its path.
@@ -68,26 +70,35 @@ func chromiumID(octets []byte) string {
 // startExtendedChromium starts a Chromium that is managed, with further arguments.
 func startExtendedChromium(t *testing.T, ns namespace, e extended, arguments ...string) *extendedBrowser {
 	t.Helper()
-	policies := map[string]any{"CACertificates": []string{e.authority.base64()}}
-	if e.folder == "" {
-		ns.manage(t, "chromium/policies/managed/candgw.json", policies)
-		return &extendedBrowser{browser: startChromiumWith(t, ns, arguments...)}
+	x := startManagedChromium(t, ns, e, arguments...)
+	if e.folder != "" {
+		x.install(t)
 	}
-	id := chromiumExtensionID(t, e.folder)
-	if e.managed != nil {
-		policies["3rdparty"] = map[string]any{"extensions": map[string]any{id: e.managed}}
+	return x
+}
+
+// startManagedChromium starts one whose extension is still to be installed.
+func startManagedChromium(t *testing.T, ns namespace, e extended, arguments ...string) *extendedBrowser {
+	t.Helper()
+	policies := map[string]any{"CACertificates": []string{e.authority.base64()}}
+	x := &extendedBrowser{extended: e}
+	if e.folder != "" {
+		id := chromiumExtensionID(t, e.folder)
+		x.origin = "chrome-extension://" + id
+		if e.managed != nil {
+			policies["3rdparty"] = map[string]any{"extensions": map[string]any{id: e.managed}}
+		}
 	}
 	ns.manage(t, "chromium/policies/managed/candgw.json", policies)
 	b := runChromium(t, ns, append([]string{"--enable-unsafe-extension-debugging", disableUpdates}, arguments...)...)
-	var loaded struct{ ID string }
-	if err := b.call(t.Context(), "", "Extensions.loadUnpacked", map[string]any{"path": e.folder}, &loaded); err != nil {
-		t.Fatal(err)
+	x.browser = b
+	x.load = func(t *testing.T) string {
+		var loaded struct{ ID string }
+		if err := b.call(t.Context(), "", "Extensions.loadUnpacked", map[string]any{"path": e.folder}, &loaded); err != nil {
+			t.Fatal(err)
+		}
+		return "chrome-extension://" + loaded.ID
 	}
-	if loaded.ID != id {
-		t.Fatalf("Chromium gives the extension the id %s, want %s, which its configuration is for", loaded.ID, id)
-	}
-	x := &extendedBrowser{b, "chrome-extension://" + id}
-	x.waitForScripts(t, e)
 	return x
 }
 
@@ -100,6 +111,16 @@ var firefoxUUID = fmt.Sprintf("user_pref(\"extensions.webextensions.uuids\", %q)
 // startExtendedFirefox starts a Firefox that is managed; the rest is as with startFirefoxWith.
 func startExtendedFirefox(t *testing.T, ns namespace, e extended, preferences string, mayCapture ...string) *extendedBrowser {
 	t.Helper()
+	x := startManagedFirefox(t, ns, e, preferences, mayCapture...)
+	if e.folder != "" {
+		x.install(t)
+	}
+	return x
+}
+
+// startManagedFirefox starts one whose extension is still to be installed.
+func startManagedFirefox(t *testing.T, ns namespace, e extended, preferences string, mayCapture ...string) *extendedBrowser {
+	t.Helper()
 	policies := map[string]any{"Certificates": map[string]any{"Install": []string{e.authority.certificateFile}}}
 	if e.managed != nil {
 		policies["3rdparty"] = map[string]any{"Extensions": map[string]any{firefoxExtensionID: e.managed}}
@@ -109,37 +130,30 @@ func startExtendedFirefox(t *testing.T, ns namespace, e extended, preferences st
 		t.Fatalf("%v: scripts/setup.sh makes it", err)
 	}
 	ns.manage(t, "firefox/policies/policies.json", map[string]any{"policies": policies})
-	if e.folder == "" {
-		return &extendedBrowser{browser: startFirefoxWith(t, ns, preferences, mayCapture...)}
-	}
 	b := startFirefoxWith(t, ns, preferences+firefoxUUID, mayCapture...)
-	params := map[string]any{"extensionData": map[string]any{"type": "path", "path": e.folder}}
-	var installed struct{ Extension string }
-	if err := b.call(t.Context(), "", "webExtension.install", params, &installed); err != nil {
-		t.Fatal(err)
+	x := &extendedBrowser{browser: b, extended: e, origin: "moz-extension://" + firefoxExtensionUUID}
+	x.load = func(t *testing.T) string {
+		params := map[string]any{"extensionData": map[string]any{"type": "path", "path": e.folder}}
+		var installed struct{ Extension string }
+		if err := b.call(t.Context(), "", "webExtension.install", params, &installed); err != nil {
+			t.Fatal(err)
+		}
+		if installed.Extension != firefoxExtensionID {
+			return installed.Extension
+		}
+		return x.origin
 	}
-	if installed.Extension != firefoxExtensionID {
-		t.Fatalf("the extension in Firefox is %s, want %s, which its configuration is for", installed.Extension, firefoxExtensionID)
-	}
-	x := &extendedBrowser{b, "moz-extension://" + firefoxExtensionUUID}
-	x.waitForScripts(t, e)
 	return x
 }
 
-// manage writes a policy file below /etc of the namespace.
-func (ns namespace) manage(t *testing.T, name string, policies map[string]any) {
+// install installs the extension and returns once it sees to pages that are opened from then on. Without a gateway it
+// never does.
+func (x *extendedBrowser) install(t *testing.T) {
 	t.Helper()
-	text, err := json.Marshal(policies)
-	if err != nil {
-		t.Fatal(err)
+	if id := x.load(t); id != x.origin {
+		t.Fatalf("the browser knows the extension as %s, want %s, which its configuration is for", id, x.origin)
 	}
-	ns.etc(t, name, string(text))
-}
-
-// waitForScripts returns once the extension sees to pages that are opened from now on. Without a gateway it never does.
-func (x *extendedBrowser) waitForScripts(t *testing.T, e extended) {
-	t.Helper()
-	if gateways, _ := e.managed["gateways"].([]string); len(gateways) == 0 {
+	if gateways, _ := x.managed["gateways"].([]string); len(gateways) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -152,6 +166,16 @@ func (x *extendedBrowser) waitForScripts(t *testing.T, e extended) {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// manage writes a policy file below /etc of the namespace.
+func (ns namespace) manage(t *testing.T, name string, policies map[string]any) {
+	t.Helper()
+	text, err := json.Marshal(policies)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ns.etc(t, name, string(text))
 }
 
 // registeredScripts returns how many scripts the extension puts into pages, as one of its own pages knows.
@@ -178,28 +202,23 @@ func (x *extendedBrowser) openOwn(t *testing.T, name string) page {
 	return p
 }
 
-// TestExtensionIdle shows that the extension puts nothing into pages unless a gateway is configured.
+// TestExtensionIdle shows that the extension puts nothing into pages unless a gateway is configured; install waits for what
+// it puts into them if one is.
 func TestExtensionIdle(t *testing.T) {
 	require(t)
 	ns := newNamespace(t, "host")
-	for name, start := range map[string]func(*testing.T, extended) *extendedBrowser{
-		"Chromium": func(t *testing.T, e extended) *extendedBrowser { return startExtendedChromium(t, ns, e) },
-		"Firefox":  func(t *testing.T, e extended) *extendedBrowser { return startExtendedFirefox(t, ns, e, "") },
+	e := extended{folder: extensionFolder(t), authority: newAuthority(t)}
+	for name, start := range map[string]func() *extendedBrowser{
+		"Chromium": func() *extendedBrowser { return startExtendedChromium(t, ns, e) },
+		"Firefox":  func() *extendedBrowser { return startExtendedFirefox(t, ns, e, "") },
 	} {
-		e := extended{folder: extensionFolder(t), authority: newAuthority(t)}
-		t.Run(name+", unmanaged", func(t *testing.T) {
-			own := start(t, e).openOwn(t, "status.html")
-			// Only then has it read its configuration.
-			if err := own.evaluate(t.Context(), `chrome.runtime.sendMessage({kind: "examine"})`, nil); err != nil {
-				t.Fatal(err)
-			}
-			if count := registeredScripts(t, own); count != 0 {
-				t.Errorf("%d scripts are put into pages, want none", count)
-			}
-		})
-		t.Run(name+", managed", func(t *testing.T) {
-			e.managed = map[string]any{"gateways": []string{"https://gateway.example:8443"}}
-			start(t, e) // which waits for the scripts
-		})
+		own := start().openOwn(t, "status.html")
+		// Only then has it read its configuration.
+		if err := own.evaluate(t.Context(), `chrome.runtime.sendMessage({kind: "examine"})`, nil); err != nil {
+			t.Fatal(err)
+		}
+		if count := registeredScripts(t, own); count != 0 {
+			t.Errorf("%s: %d scripts are put into pages, want none", name, count)
+		}
 	}
 }
