@@ -27,7 +27,7 @@ func (d *deployed) checkFrames(t *testing.T, p page) {
 		{"sandboxed", `src: "/frame", sandbox: "allow-scripts"`, false},
 		{"sandboxed srcdoc", `srcdoc: page, sandbox: "allow-scripts"`, false},
 	} {
-		for _, name := range gather(t, p, fmt.Sprintf(framed, answering, frame.attributes)) {
+		for _, name := range gatheredNames(t, p, fmt.Sprintf(framed, answering, frame.attributes)) {
 			if encrypted := d.opens(t, name); encrypted != frame.encrypts {
 				t.Errorf("frame %s: that %s is an encrypted name is %t, want %t", frame.title, name, encrypted, frame.encrypts)
 			}
@@ -69,8 +69,8 @@ const framed = `(async () => {
 	return found;
 })()`
 
-// gather evaluates an expression whose value is candidates, and returns their names.
-func gather(t *testing.T, p page, expression string) []string {
+// gatheredNames evaluates an expression whose value is candidates, and returns their names.
+func gatheredNames(t *testing.T, p page, expression string) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

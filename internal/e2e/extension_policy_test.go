@@ -276,7 +276,7 @@ func (d *deployed) checkEncrypts(t *testing.T, x *extendedBrowser, wait bool) {
 		}
 	}
 	p := openPeerPage(t, x, d.a, d.port)
-	found := gather(t, p, `(`+answering+`)()`)
+	found := gatheredNames(t, p, `(`+answering+`)()`)
 	for _, name := range found {
 		if !d.opens(t, name) {
 			t.Errorf("a page sees %s, which is no encrypted name", name)
@@ -336,7 +336,7 @@ func (d *deployed) checkIdle(t *testing.T, x *extendedBrowser) {
 	}
 	before := d.gateway.metric(t, `candgw_browsers_requests_total{code="200"}`)
 	p := openPeerPage(t, x, d.a, d.port)
-	for _, name := range gather(t, p, `(`+answering+`)()`) {
+	for _, name := range gatheredNames(t, p, `(`+answering+`)()`) {
 		if d.opens(t, name) {
 			t.Errorf("a page sees %s, an encrypted name", name)
 		}
