@@ -175,19 +175,19 @@ func (d *deployed) testChromium(t *testing.T) {
 	t.Run("installed", func(t *testing.T) {
 		d.a.manage(t, "chromium/policies/managed/candgw.json", policy)
 		b := runChromium(t, d.a.namespace, profile)
-		d.checkEncrypts(t, &extendedBrowser{b, "chrome-extension://" + d.id}, true)
+		d.checkEncrypts(t, &extendedBrowser{browser: b, origin: "chrome-extension://" + d.id}, true)
 		endChromium(t, b)
 	})
 	t.Run("started again", func(t *testing.T) {
 		d.a.manage(t, "chromium/policies/managed/candgw.json", policy)
 		b := runChromium(t, d.a.namespace, profile)
-		d.checkEncrypts(t, &extendedBrowser{b, "chrome-extension://" + d.id}, false)
+		d.checkEncrypts(t, &extendedBrowser{browser: b, origin: "chrome-extension://" + d.id}, false)
 		endChromium(t, b)
 	})
 	t.Run("without gateways", func(t *testing.T) {
 		delete(policy, "3rdparty")
 		d.a.manage(t, "chromium/policies/managed/candgw.json", policy)
-		d.checkIdle(t, &extendedBrowser{runChromium(t, d.a.namespace, profile), "chrome-extension://" + d.id})
+		d.checkIdle(t, &extendedBrowser{browser: runChromium(t, d.a.namespace, profile), origin: "chrome-extension://" + d.id})
 	})
 }
 
@@ -216,7 +216,7 @@ func (d *deployed) testFirefox(t *testing.T) {
 
 	start := func(t *testing.T) *extendedBrowser {
 		d.a.manage(t, "firefox/policies/policies.json", policy)
-		return &extendedBrowser{startFirefoxWith(t, d.a.namespace, firefoxUUID), "moz-extension://" + firefoxExtensionUUID}
+		return &extendedBrowser{browser: startFirefoxWith(t, d.a.namespace, firefoxUUID), origin: "moz-extension://" + firefoxExtensionUUID}
 	}
 	t.Run("installed", func(t *testing.T) { d.checkEncrypts(t, start(t), true) })
 	t.Run("without gateways", func(t *testing.T) {
