@@ -253,18 +253,10 @@ func (c *extensionTest) checkOwn(t *testing.T, p *peer) {
 			continue
 		}
 		seen[name] = true
-		address, err := netip.ParseAddr(c.open(t, name))
-		if err != nil || address != p.host.v4 && address != p.host.v6 {
-			t.Errorf("page in %s was shown %s, which opens as %v, %v, want %s or %s", p.host.namespace, name, address, err, p.host.v4, p.host.v6)
+		if address := c.node.opens(t, name); address != p.host.v4 && address != p.host.v6 {
+			t.Errorf("page in %s was shown %s, which opens as %v, want %s or %s", p.host.namespace, name, address, p.host.v4, p.host.v6)
 		}
 	}
-}
-
-// open returns what an encrypted name opens as, or what candgw says of it.
-func (c *extensionTest) open(t *testing.T, name string) string {
-	t.Helper()
-	output, _ := c.node.command(c.node.program, "resolve", "--data-dir", c.node.dataDir, name).CombinedOutput()
-	return strings.TrimSpace(string(output))
 }
 
 // testGlare has both sides offer at once: at first, as they add sound and pictures, and as both begin ICE anew.

@@ -43,7 +43,7 @@ type extendedBrowser struct {
 	extended
 	// origin is that of the extension, which its requests tell.
 	origin string
-	load   func(t *testing.T) (id string)
+	load   func(t *testing.T) (origin string) // installs the extension
 }
 
 // chromiumExtensionID returns the id that Chromium gives to an unpacked extension, which follows from its path.
