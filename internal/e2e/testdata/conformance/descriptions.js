@@ -177,7 +177,7 @@ check("descriptions: rollback", async () => {
   const seen = {back, state: [pc.signalingState, pc.localDescription, pc.pendingLocalDescription]};
   await sleep(700);
   log.length = 0;
-  seen.again = await within(3000, gather(pc).then(() => "complete"));
+  seen.again = await within(1500, gather(pc).then(() => "complete"));
   seen.log = log;
   seen.shown = candidatesIn(pc.localDescription).length;
   const other = await gather(newOfferer());

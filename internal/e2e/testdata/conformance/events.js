@@ -319,7 +319,7 @@ check("events: errors of candidates", async () => {
   pc.onicecandidate = ({candidate}) => heard.push(candidate ? candidate.type ?? "empty" : null);
   const done = gathered(pc);
   await pc.setLocalDescription();
-  const ended = await within(4000, done.then(() => "complete"));
+  const ended = await within(2500, done.then(() => "complete"));
   pc.close();
   return {ended, kinds: [...new Set(log.map(one => JSON.stringify(one)))].sort(), heard: ended === "late" ? "some" : heard};
 });
