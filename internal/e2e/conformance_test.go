@@ -72,7 +72,7 @@ func observe(t *testing.T, title string, b browser, url, word string) observatio
 			} `json:"observations"`
 			Names map[string][]string `json:"names"`
 		}
-		if err := p.evaluate(ctx, fmt.Sprintf("observeAll(%q, %d, %d)", word, part, parts), &got); err != nil {
+		if err := p.evaluate(ctx, fmt.Sprintf("observeAll(%q, %d, %d).catch(error => { throw new Error(`${error} at ${error.stack}`); })", word, part, parts), &got); err != nil {
 			t.Fatalf("%s: checks at %s: %v", title, url, err)
 		}
 		maps.Copy(all.names, got.Names)
@@ -229,7 +229,7 @@ func TestConformance(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.title, func(t *testing.T) {
-			with, without := tt.start(t, n.a, n.with(1000)), tt.start(t, n.b, extended{authority: n.authority})
+			with, without := tt.start(t, n.a, n.with(5000)), tt.start(t, n.b, extended{authority: n.authority})
 			const url = "https://" + site + "/"
 			var before, again, bad, after observations
 			var browsers sync.WaitGroup
