@@ -20,7 +20,7 @@ export function configurationOf(policy) {
     // Content scripts follow pages into their about:blank frames only if a pattern leaves the path open, and Firefox knows
     // no ports in patterns.
     if (!/^(\*|https?):\/\/(\*|(\*\.)?[\w-]+(\.[\w-]+)*)\/\*$/.test(pattern)) {
-      throw new Error(`${JSON.stringify(pattern)} is no pattern of sites. Write it as https://*.example.com/*, without a port.`);
+      throw new Error(`${JSON.stringify(pattern)} is no pattern of sites. Write a scheme, a host and the path /*, as in https://*.example.com/*, and no port.`);
     }
   }
   const budget = policy.budget ?? 300;
@@ -48,7 +48,7 @@ function strings(policy, key, otherwise) {
 /** @param {string} text */
 function gatewayOrigin(text) {
   if (!/^https:\/\/([\w-]+(\.[\w-]+)*|\[[\da-f:.]+\])(:[1-9]\d*)?\/?$/.test(text) || !URL.canParse(text)) {
-    throw new Error(`${JSON.stringify(text)} is no address of a gateway. Write it as https://candgw.example.com:8443, without a path.`);
+    throw new Error(`${JSON.stringify(text)} is no address of a gateway. Write https, a host and a port, as in https://candgw.example.com:8443, and no path.`);
   }
   return new URL(text).origin;
 }

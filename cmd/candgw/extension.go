@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -79,7 +81,14 @@ func (a *app) extensionPolicy(args []string) error {
 	id := fs.String("id", "", "")
 	updateURL := fs.String("update-url", "", "")
 	installURL := fs.String("install-url", "", "")
-	budget := fs.Duration("budget", 0, "")
+	fs.Func("budget", "", func(value string) error {
+		budget, err := time.ParseDuration(value)
+		if err != nil || budget < 50*time.Millisecond || budget > 5*time.Second || budget%time.Millisecond != 0 {
+			return errors.New("use whole milliseconds from 50ms to 5s, with the unit")
+		}
+		settings.Budget = budget.Milliseconds()
+		return nil
+	})
 	if _, err := a.arguments(fs, args); err != nil {
 		return err
 	}
@@ -90,10 +99,6 @@ func (a *app) extensionPolicy(args []string) error {
 	if err := settings.check(); err != nil {
 		return err
 	}
-	if *budget != 0 && (*budget < 50*time.Millisecond || *budget > 5*time.Second || *budget%time.Millisecond != 0) {
-		return usageError("--budget %v: use whole milliseconds from 50ms to 5s", *budget)
-	}
-	settings.Budget = budget.Milliseconds()
 
 	var policy any
 	var err error
@@ -173,13 +178,13 @@ func (s extensionSettings) check() error {
 	}
 	for _, gateway := range s.Gateways {
 		if !isGateway(gateway) {
-			return usageError("--gateway %s: write it as https://candgw.example.com:8443, without a path", gateway)
+			return usageError("--gateway %s: write https, a host and a port from 1 to 65535, as in https://candgw.example.com:8443, and no path", gateway)
 		}
 	}
 	for flag, patterns := range map[string][]string{"--site": s.Sites, "--exclude": s.ExcludedSites} {
 		for _, pattern := range patterns {
 			if !sitePattern.MatchString(pattern) {
-				return usageError("%s %s: write it as https://*.example.com/*, without a port", flag, pattern)
+				return usageError("%s %s: write a scheme, a host and the path /*, as in https://*.example.com/*, and no port", flag, pattern)
 			}
 		}
 	}
@@ -190,6 +195,13 @@ func isGateway(text string) bool {
 	parsed, err := url.Parse(text)
 	if err != nil || !gatewayAddress.MatchString(text) {
 		return false
+	}
+	// A host that ends in a number is an IPv4 address to browsers.
+	host := parsed.Hostname()
+	if last := host[strings.LastIndexByte(host, '.')+1:]; strings.Trim(last, "0123456789") == "" {
+		if _, err := netip.ParseAddr(host); err != nil {
+			return false
+		}
 	}
 	_, err = strconv.ParseUint(parsed.Port(), 10, 16)
 	return err == nil || parsed.Port() == ""

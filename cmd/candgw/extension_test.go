@@ -49,7 +49,7 @@ func TestExtensionAgrees(t *testing.T) {
 		t.Skip("no node")
 	}
 	gateways := []string{
-		"https://candgw.corp.example", "https://candgw.corp.example/", "https://candgw.corp.example:8443", "https://10.0.0.1:443", "https://[fd00::1]:8443",
+		"https://candgw.corp.example", "https://candgw.corp.example/", "https://candgw.corp.example:8443", "https://10.0.0.1:443", "https://[fd00::1]:8443", "https://10.0.0.256",
 		"http://candgw.corp.example", "https://candgw.corp.example/v1", "https://candgw.corp.example?", "https://candgw.corp.example#a", "HTTPS://candgw.corp.example",
 		"https://me@candgw.corp.example", "https://candgw.corp.example:", "https://candgw.corp.example:0", "https://candgw.corp.example:65536",
 		"https://", "https:candgw", "candgw.corp.example", "", " https://a", "https://a ", "https://a\n", "https://a//", "https://a\\b", "https://[fd00", "wss://a",
