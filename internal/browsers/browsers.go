@@ -20,7 +20,7 @@ import (
 const (
 	// maxClients is how many clients are told apart where their requests are limited, each by its address.
 	maxClients = 1 << 14
-	// neighborRate and neighborBurst bound how often the kernel is had ask for an address that a client names: each
+	// neighborRate and neighborBurst bound how often the kernel may be made to ask for an address that a client names: each
 	// time costs the link a packet to everybody, and the kernel an entry.
 	neighborRate, neighborBurst = 4, 32
 

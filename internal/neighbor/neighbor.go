@@ -13,7 +13,7 @@ import (
 // Linux, both are on one link, where their neighbor entries have one hardware address. known may have a zone, as one of a
 // connection has; other has none.
 //
-// mayAsk is called before the kernel is had ask for a neighbor that it does not know; if it returns false, nobody is
+// mayAsk is called before the kernel is made to ask for a neighbor that it does not know; if it returns false, nobody is
 // asked. The answer is awaited for some 50 ms, or until ctx ends. What cannot be found out is false.
 //
 // A hardware address is as good as what hosts say on their link: a host that claims another one's address there, by ARP

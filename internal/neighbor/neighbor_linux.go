@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// firstLook and lastLook are how long after the kernel was had ask a neighbor table is read, twice as long each time:
+// firstLook and lastLook are how long after the kernel was made to ask a neighbor table is read, twice as long each time:
 // 62 ms in all.
 const (
 	firstLook = 2 * time.Millisecond
