@@ -7,7 +7,8 @@
 /** @typedef {{gateway: string, answers: Answer[]} | {problem: string}} Answers */
 
 const mostCandidates = 32; // in a request
-const mostLength = 2048; // characters of a candidate
+const mostLength = 1024; // characters of a candidate
+const mostAnswered = 2 * mostLength; // characters of one that is encrypted
 const mostPassword = 256; // characters: RFC 8839, section 5.4
 const mostReply = 131072; // characters
 const mostWords = 300; // characters of what is wrong
@@ -28,15 +29,16 @@ const recalled = chrome.storage.session.get("working").then((kept) => {
  */
 export function areCandidates(candidates) {
   return Array.isArray(candidates) && candidates.length > 0 && candidates.length <= mostCandidates &&
-    candidates.every((item) => isCandidate(item?.candidate) && typeof item.pwd === "string" && item.pwd.length <= mostPassword);
+    candidates.every((item) => isCandidate(item?.candidate, mostLength) && typeof item.pwd === "string" && item.pwd.length <= mostPassword);
 }
 
 /**
  * @param {unknown} text
+ * @param {number} most
  * @returns {text is string}
  */
-function isCandidate(text) {
-  return typeof text === "string" && text.startsWith("candidate:") && text.length <= mostLength;
+function isCandidate(text, most) {
+  return typeof text === "string" && text.startsWith("candidate:") && text.length <= most;
 }
 
 /**
@@ -148,7 +150,7 @@ async function post(gateway, body, signal) {
  * @returns {Answer}
  */
 function answerOf({ candidate, kept, dropped }) {
-  if (isCandidate(candidate)) return { candidate };
+  if (isCandidate(candidate, mostAnswered)) return { candidate };
   if (typeof kept === "string") return { kept: words(kept) };
   if (typeof dropped === "string") return { dropped: words(dropped) };
   throw new Error("no answer");

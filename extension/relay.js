@@ -6,7 +6,7 @@
   "use strict";
   const api = /** @type {any} */ (globalThis).browser ?? chrome;
   const mostOpen = 128; // questions at once: there are applications that make 20 connections in advance
-  const longestCandidate = 2048, longestPwd = 256; // in UTF-16 units
+  const longestCandidate = 1024, longestPwd = 256; // in UTF-16 units
   const wakeEvery = 10_000; // milliseconds; a worker without work ends after 30 s
   let budget = 300; // milliseconds
   let open = 0;

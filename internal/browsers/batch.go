@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -19,7 +20,7 @@ import (
 )
 
 const (
-	maxCandidate = 4 << 10 // octets
+	maxCandidate = 1 << 10 // octets; no browser makes one half as long
 	// maxAddresses is how many raw addresses of a request are looked at, each of which may cost a look at all neighbors.
 	maxAddresses = 8
 )
@@ -69,9 +70,8 @@ func (b *batch) one(ctx context.Context, c candidate) (answer, gateway.Candidate
 		return a, r, nil
 	}
 	cand := &d.Candidates[0]
-	raw := cand.Host.Addr.IsValid() && strings.EqualFold(cand.Type.Of(c.Candidate), hostType)
-	if raw && !b.owns(ctx, cand.Host.Addr) {
-		a, r := b.foreign(c.Candidate, cand)
+	if why := b.foreign(ctx, c.Candidate, cand); why != "" {
+		a, r := b.unlessDropped(c.Candidate, cand, why)
 		return a, r, nil
 	}
 	ufrag := cand.Ufrag.Of(c.Candidate)
@@ -112,27 +112,49 @@ func dropped(why string) (answer, gateway.CandidateReport) {
 	return answer{Dropped: why}, gateway.CandidateReport{Result: gateway.FateDropped, Reason: why}
 }
 
-// foreign is for a raw address that is not known to be the client's: nobody has one encrypted for somebody else. It is
-// dropped if the policy drops it, as it would be if it were the client's.
-func (b *batch) foreign(text string, cand *sdp.Candidate) (answer, gateway.CandidateReport) {
-	v := b.h.Policy().DecideCandidate(policy.Candidate{
-		Client: b.client.Unmap().WithZone(""), Origin: b.page, Type: hostType, Transport: strings.ToLower(cand.Transport.Of(text)), Addr: cand.Host.Addr,
-	})
+// foreign returns why what a candidate names cannot be taken for the client's own: nobody has another host's address
+// encrypted, whatever type he says it is of, nor learns whether somebody on the link answers for a name of his choice.
+func (b *batch) foreign(ctx context.Context, text string, cand *sdp.Candidate) (why string) {
+	if addr := cand.Host.Addr; addr.IsValid() {
+		asHost := strings.EqualFold(cand.Type.Of(text), "host")
+		if a := b.decide(text, cand).Action; (asHost || a == policy.Encrypt || a == policy.Augment) && !b.owns(ctx, addr) {
+			return "its address is not known to be the client's own"
+		}
+		return ""
+	}
+	if name := strings.ToLower(cand.Host.Of(text)); strings.HasSuffix(strings.TrimSuffix(name, "."), ".local") && !browsersName.MatchString(name) {
+		return "its name is none that a browser makes"
+	}
+	return ""
+}
+
+// browsersName matches what browsers make: section 3.1.1 of the mDNS draft.
+var browsersName = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.local\.?$`)
+
+// unlessDropped drops a candidate that goes no further if the policy drops it, as it would be if it went on.
+func (b *batch) unlessDropped(text string, cand *sdp.Candidate, why string) (answer, gateway.CandidateReport) {
+	v := b.decide(text, cand)
 	switch {
 	case v.Action != policy.Drop:
-		return kept("its address is not known to be the client's own")
+		return kept(why)
 	case v.By == nil:
 		return dropped("dropped: no policy matches")
 	}
 	return dropped("dropped by " + v.By.Rule())
 }
 
-const hostType = "host"
+// decide asks the policy what becomes of a candidate, as the gateway does.
+func (b *batch) decide(text string, cand *sdp.Candidate) policy.Verdict {
+	return b.h.Policy().DecideCandidate(policy.Candidate{
+		Client: b.client.Unmap().WithZone(""), Origin: b.page, Type: strings.ToLower(cand.Type.Of(text)),
+		Transport: strings.ToLower(cand.Transport.Of(text)), Addr: cand.Host.Addr,
+	})
+}
 
 // read reads a candidate, or returns why it cannot be encrypted.
 func read(c candidate) (d *sdp.Description, why string) {
 	if len(c.Candidate) > maxCandidate {
-		return nil, "it is longer than 4 KiB"
+		return nil, "it is longer than 1 KiB"
 	}
 	if !strings.HasPrefix(c.Candidate, "candidate:") || strings.ContainsAny(c.Candidate, "\r\n") {
 		return nil, "it is no candidate: want candidate: and its fields"

@@ -23,6 +23,9 @@ const (
 	// neighborRate and neighborBurst bound how often the kernel may be made to ask for an address that a client names: each
 	// time costs the link a packet to everybody, and the kernel an entry.
 	neighborRate, neighborBurst = 4, 32
+	// maxUnderWay is how many requests there are at once, which bounds what their bodies take: 64 KiB each, and about
+	// twice as much while they are read.
+	maxUnderWay = 2048
 
 	path = "/v1/encrypt"
 	// remembered is for how many seconds a browser need not ask again whether it may ask.
@@ -50,7 +53,8 @@ type Config struct {
 type Settings struct {
 	// Answers reports whether an extension is answered, by its origin.
 	Answers func(origin string) bool
-	// Rate is how many requests a second each client may make, and Burst how many of them at once, each at least one.
+	// Rate is how many candidates a second each client may ask for, and Burst how many of them at once, each at least one.
+	// A request for none counts as one.
 	Rate, Burst int
 }
 
@@ -59,7 +63,8 @@ type Handler struct {
 	Config
 	settings atomic.Pointer[Settings]
 	counted  http.Handler
-	requests *limit.Limiter
+	underWay chan struct{}  // has an element for each request
+	asked    *limit.Limiter // for candidates
 	asks     *limit.Limiter // of the kernel, for neighbors
 	// secret makes the names of raw addresses repeat: see secretOf.
 	secret [32]byte
@@ -67,7 +72,10 @@ type Handler struct {
 
 // New returns a handler.
 func New(c Config, s Settings) *Handler {
-	h := &Handler{Config: c, requests: limit.New(maxClients, time.Now()), asks: limit.New(maxClients, time.Now())}
+	h := &Handler{
+		Config: c, underWay: make(chan struct{}, maxUnderWay),
+		asked: limit.New(maxClients, time.Now()), asks: limit.New(maxClients, time.Now()),
+	}
 	h.counted = web.Counted("browsers", c.Log, c.Metrics.BrowsersRequest, http.HandlerFunc(h.serve))
 	rand.Read(h.secret[:]) // never fails: crypto/rand
 	h.Use(s)
@@ -96,8 +104,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Access-Control-Allow-Origin", origins[0])
 	client := web.Peer(r)
 	switch {
-	case !h.requests.Allow(limit.Address(client), s.Rate, s.Burst, time.Now()):
-		web.TooMany(w, "more requests than a client may make: wait a second")
+	case !h.mayAsk(client):
+		web.TooMany(w, "more than a client may ask for: wait a second")
 	case r.URL.Path != path:
 		web.Problem(w, http.StatusNotFound, "use POST "+path+", which is all that there is")
 	case r.Method == http.MethodOptions:
@@ -105,8 +113,20 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	case r.Method != http.MethodPost:
 		web.Only("POST, OPTIONS")(w, r)
 	default:
-		h.encrypt(w, r, client)
+		select {
+		case h.underWay <- struct{}{}:
+			defer func() { <-h.underWay }()
+			h.encrypt(w, r, client)
+		default:
+			web.Problem(w, http.StatusServiceUnavailable, "too many requests of all clients are under way: ask another node")
+		}
 	}
+}
+
+// mayAsk reports whether a client may ask for one more candidate, and counts it if so.
+func (h *Handler) mayAsk(client netip.Addr) bool {
+	s := h.settings.Load()
+	return h.asked.Allow(limit.Address(client), s.Rate, s.Burst, time.Now())
 }
 
 // preflight tells a browser that the extension may ask: the CORS protocol of the Fetch standard, and Private Network Access.

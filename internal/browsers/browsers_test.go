@@ -33,6 +33,7 @@ const (
 	other               = "10.77.1.3"
 	name, nameIPv6      = "884bd1f6-e28c-4b96-a9b8-90941f7bc52c.local", "a1c54d05-3211-4810-aab6-143803fa4c9d.local"
 	unknownName         = "00000000-0000-4000-8000-000000000000.local"
+	printer             = "printer.local" // which somebody has on the client's link
 )
 
 // names resolves what browsers of the client have named, for the client alone.
@@ -48,7 +49,7 @@ func (n names) ResolveName(ctx context.Context, asked string, from netip.Addr) (
 	return netip.ParseAddr(n[asked])
 }
 
-var known = names{name: client, nameIPv6: clientsIPv6}
+var known = names{name: client, nameIPv6: clientsIPv6, printer: other}
 
 // sameHost knows the two addresses of the client.
 func sameHost(_ context.Context, a, b netip.Addr, _ func() bool) bool {
@@ -287,6 +288,7 @@ func TestRequests(t *testing.T) {
 		{"more after it", `{"origin":"https://a.example","candidates":[]} {}`, 400, "the body is not"},
 		{"nothing", ``, 400, "the body is not"},
 		{"64 KiB", body(t) + strings.Repeat(" ", 64<<10-len(body(t))), 200, ""},
+		{"as many and as long as they may be", body(t, slices.Repeat([]candidate{{"candidate:" + strings.Repeat("x", 1014), strings.Repeat("p", 256)}}, 32)...), 200, "too few fields"},
 		{"longer than 64 KiB", body(t) + strings.Repeat(" ", 64<<10), 413, "longer than 64 KiB"},
 		{"a wait", `{"origin":"https://a.example","candidates":[],"wait":299.5}`, 200, ""},
 		{"a long wait", `{"origin":"https://a.example","candidates":[],"wait":5001}`, 400, "0 to 5000"},
@@ -330,10 +332,54 @@ func TestLimits(t *testing.T) {
 	if a, b := status("fd77::1:5"), status("fd77::1:6"); a != 200 || b != 200 {
 		t.Errorf("hosts of one IPv6 link: %d, %d", a, b)
 	}
+
+	// Each candidate counts.
+	const third = "10.77.1.4"
+	var kept []bool
+	for _, a := range n.encrypt(t, third, slices.Repeat([]candidate{host(third)}, 5)...) {
+		kept = append(kept, strings.Contains(a.Kept, "asks for more than it may"))
+	}
+	if !slices.Equal(kept, []bool{false, false, false, true, true}) {
+		t.Errorf("of five at once these are beyond three: %v", kept)
+	}
+	if got := status(third); got != 429 {
+		t.Errorf("after that: %d", got)
+	}
+
 	n.Use(browsers.Settings{Answers: func(origin string) bool { return origin == page }, Rate: 1e6, Burst: 1e6})
 	if got := status(client); got != 403 {
 		t.Errorf("under other settings: %d", got)
 	}
+}
+
+// TestUnderWay has requests be refused while as many as there may be are not answered.
+func TestUnderWay(t *testing.T) {
+	const most = 2048
+	n := newNode(t, "")
+	var slow sync.WaitGroup
+	defer slow.Wait()
+	bodies := make(chan io.Closer, most)
+	for range most {
+		read, write := io.Pipe()
+		slow.Go(func() {
+			r := httptest.NewRequest("POST", "/v1/encrypt", read)
+			r.Header = http.Header{"Origin": {extension}, "Content-Type": {"application/json"}}
+			n.ServeHTTP(httptest.NewRecorder(), r)
+		})
+		if _, err := write.Write([]byte("{")); err != nil { // which waits until the request is under way
+			t.Fatal(err)
+		}
+		bodies <- write
+	}
+	r := n.ask("POST", "/v1/encrypt", client, body(t))
+	if text, _ := io.ReadAll(r.Body); r.StatusCode != 503 || !strings.Contains(string(text), "under way") {
+		t.Errorf("%s: %s", r.Status, text)
+	}
+	for range most {
+		(<-bodies).Close()
+	}
+	slow.Wait()
+	n.encrypt(t, client, host(client))
 }
 
 // TestPanic has a fault in one candidate cost that request alone.

@@ -103,12 +103,20 @@ func readRequest(w http.ResponseWriter, r *http.Request) (*request, int, error) 
 	return asked, 0, nil
 }
 
-// answer has all candidates be dealt with at once. With an error nothing is to be told of any.
+// answer has all candidates be dealt with at once. With an error nothing is to be told of any. The request has counted for
+// the first; each costs what a request of its own would: questions on the link, and room in the memory of sessions.
 func (h *Handler) answer(ctx context.Context, client netip.Addr, asked *request) ([]answer, error) {
 	b := h.newBatch(client, asked)
 	answers, errs := make([]answer, len(asked.Candidates)), make([]error, len(asked.Candidates))
 	report := gateway.Report{Candidates: make([]gateway.CandidateReport, len(asked.Candidates))}
-	b.each(len(asked.Candidates), func(i int) {
+	most := min(1, len(asked.Candidates))
+	for most < len(asked.Candidates) && h.mayAsk(client) {
+		most++
+	}
+	for i := most; i < len(asked.Candidates); i++ {
+		answers[i], report.Candidates[i] = kept("its client asks for more than it may: wait a second")
+	}
+	b.each(most, func(i int) {
 		answers[i], report.Candidates[i], errs[i] = b.one(ctx, asked.Candidates[i])
 	})
 	if err := errors.Join(errs...); err != nil {

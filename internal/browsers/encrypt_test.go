@@ -30,6 +30,10 @@ func TestCandidates(t *testing.T) {
 		{name: "a browser's name of IPv6", from: client, candidate: host(nameIPv6), opens: clientsIPv6},
 		{name: "a name that nobody answers for", from: client, candidate: host(unknownName), kept: "nobody on the client's link answered for its name"},
 		{name: "a name of another client", from: other, candidate: host(name), kept: "nobody on the client's link answered for its name"},
+		{name: "a name that no browser makes", from: client, candidate: host(printer), kept: "its name is none that a browser makes"},
+		{name: "a name that no browser makes, in capitals", from: client, candidate: host(strings.ToUpper(printer) + "."), kept: "its name is none that a browser makes"},
+		{name: "a name that no browser makes, server reflexive", from: client, candidate: candidate{strings.Replace(host(printer).Candidate, "host", "srflx raddr 0.0.0.0 rport 9", 1), pwd}, kept: "its name is none that a browser makes"},
+		{name: "a browser's name in capitals", from: client, candidate: host(strings.ToUpper(name) + "."), opens: client},
 		{name: "the client's raw address", from: client, candidate: host(client), opens: client},
 		{name: "the client's raw address, mapped", from: client, candidate: host("::ffff:" + client), opens: client},
 		{name: "the client's other raw address", from: client, candidate: host(clientsIPv6), opens: clientsIPv6},
@@ -51,8 +55,8 @@ func TestCandidates(t *testing.T) {
 		{name: "a line of SDP", from: client, candidate: candidate{"a=" + host(name).Candidate, pwd}, kept: "it is no candidate"},
 		{name: "two lines", from: client, candidate: candidate{host(name).Candidate + "\na=" + host(other).Candidate, pwd}, kept: "it is no candidate"},
 		{name: "a broken one", from: client, candidate: candidate{"candidate:1 1 udp 1 " + client, pwd}, kept: "too few fields"},
-		{name: "4 KiB", from: client, candidate: candidate{host(name).Candidate + " x " + strings.Repeat("y", 4096-3-len(host(name).Candidate)), pwd}, opens: client},
-		{name: "longer than 4 KiB", from: client, candidate: candidate{host(name).Candidate + " x " + strings.Repeat("y", 4096), pwd}, kept: "it is longer than 4 KiB"},
+		{name: "1 KiB", from: client, candidate: candidate{host(name).Candidate + " x " + strings.Repeat("y", 1024-3-len(host(name).Candidate)), pwd}, opens: client},
+		{name: "longer than 1 KiB", from: client, candidate: candidate{host(name).Candidate + " x " + strings.Repeat("y", 1024), pwd}, kept: "it is longer than 1 KiB"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := n.encrypt(t, tt.from, tt.candidate)[0]
@@ -181,6 +185,10 @@ func TestPolicies(t *testing.T) {
 		candidate "srflx" { action = "drop" }
 	}`
 	with := func(action string) string { return strings.Replace(forPage, "%s", action, 1) }
+	reflexive := strings.Replace(with("encrypt"), `"drop"`, `"encrypt"`, 1)
+	reflexiveOf := func(address string) candidate {
+		return candidate{strings.Replace(host(address).Candidate, "host", "srflx raddr 0.0.0.0 rport 9", 1), pwd}
+	}
 	for _, tt := range []struct {
 		name, policy, page string
 		candidate          candidate
@@ -195,6 +203,11 @@ func TestPolicies(t *testing.T) {
 		{"drop, with a short password", with("drop"), page, candidate{host(name).Candidate, "short"}, func(_ *node, a answer) bool { return a.Dropped != "" }},
 		{"keep", with("keep"), page, host(name), func(_ *node, a answer) bool { return strings.Contains(a.Kept, "kept by") }},
 		{"reveal", with("reveal"), page, host(name), func(_ *node, a answer) bool { return strings.Contains(a.Candidate, " "+client+" ") }},
+		{"drop, with a name that no browser makes", with("drop"), page, host(printer), func(_ *node, a answer) bool { return strings.Contains(a.Dropped, "dropped by") }},
+		{"another host's address, said to be server reflexive", reflexive, page, reflexiveOf(other), func(_ *node, a answer) bool {
+			return a.Kept == "its address is not known to be the client's own"
+		}},
+		{"the client's own, said to be server reflexive", reflexive, page, reflexiveOf(client), func(n *node, a answer) bool { return n.opens(a.Candidate, pwd).String() == client }},
 		{"augment has room for one", with("augment"), page, host(name), func(n *node, a answer) bool { return n.opens(a.Candidate, pwd).String() == client }},
 		{"server reflexive", with("encrypt"), page, candidate{"candidate:2 1 udp 1 198.51.100.7 9 typ srflx raddr 0.0.0.0 rport 9 ufrag XHiM", pwd}, func(_ *node, a answer) bool { return a.Dropped != "" }},
 	} {

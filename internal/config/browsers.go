@@ -16,7 +16,7 @@ type Browsers struct {
 	// Extensions are the origins of the extensions that are answered, at least one: chrome-extension:// and the id,
 	// moz-extension:// and the UUID that a profile has for it, or [AnyFirefox].
 	Extensions []string
-	// Rate is how many requests a second each client may make, and Burst how many of them at once.
+	// Rate is how many candidates a second each client may ask for, and Burst how many of them at once.
 	Rate, Burst int
 	// TLS is nil without TLS, which is so on loopback alone.
 	TLS *KeyPair
