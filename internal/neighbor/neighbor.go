@@ -10,11 +10,11 @@ import (
 )
 
 // SameHost reports whether two addresses are of one host: they are one address; or both are this host's own; or, on
-// Linux, both are on one link, where their neighbor entries have one hardware address. known may have a zone, as one of a
+// Linux 5.0 and later, both are on one link, where their neighbor entries have one hardware address. known may have a zone, as one of a
 // connection has; other has none.
 //
 // mayAsk is called before the kernel is made to ask for a neighbor that it does not know; if it returns false, nobody is
-// asked. The answer is awaited for some 50 ms, or until ctx ends. What cannot be found out is false.
+// asked. The answer is awaited for some 60 ms, or until ctx ends. What cannot be found out is false.
 //
 // A hardware address is as good as what hosts say on their link: a host that claims another one's address there, by ARP
 // or Neighbor Discovery, passes for it here as it does everywhere.

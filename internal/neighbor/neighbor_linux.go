@@ -20,10 +20,9 @@ const (
 
 // sameNeighbor reports whether two addresses on a link have one hardware address.
 func sameNeighbor(ctx context.Context, l link, known, other netip.Addr, mayAsk func() bool) bool {
-	table := read(l)
 	asked := false
 	for wait := firstLook; ; wait *= 2 {
-		a, b := table[known], table[other]
+		a, b := hardwareOf(l, known), hardwareOf(l, other)
 		if a != (hardware{}) && b != (hardware{}) {
 			return a == b
 		}
@@ -46,7 +45,6 @@ func sameNeighbor(ctx context.Context, l link, known, other netip.Addr, mayAsk f
 			return false
 		case <-time.After(wait):
 		}
-		table = read(l)
 	}
 }
 
@@ -66,26 +64,56 @@ func haveAsked(l link, to netip.Addr) {
 // hardware is an address of a link layer with 6 octets, as Ethernet and Wi-Fi have them; zero is none.
 type hardware [6]byte
 
-// read returns the neighbors on a link whose hardware address is known, by rtnetlink(7).
-func read(l link) map[netip.Addr]hardware {
-	raw, err := syscall.NetlinkRIB(unix.RTM_GETNEIGH, unix.AF_UNSPEC)
+// hardwareOf returns the hardware address that a neighbor on a link has told, zero if none is known, by rtnetlink(7). It asks
+// for that entry alone, since a table may have many thousands. Linux before 5.0 has no answer to that.
+func hardwareOf(l link, addr netip.Addr) hardware {
+	s, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
-		return nil
+		return hardware{}
 	}
-	messages, err := syscall.ParseNetlinkMessage(raw)
+	defer unix.Close(s)
+	if err := unix.Sendto(s, question(l.Index, addr), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return hardware{}
+	}
+	var reply [4096]byte
+	n, from, err := unix.Recvfrom(s, reply[:], unix.MSG_DONTWAIT) // the kernel has answered before Sendto returns
+	if kernel, ok := from.(*unix.SockaddrNetlink); err != nil || !ok || kernel.Pid != 0 {
+		return hardware{}
+	}
+	messages, err := syscall.ParseNetlinkMessage(reply[:n])
 	if err != nil {
-		return nil
+		return hardware{}
 	}
-	out := map[netip.Addr]hardware{}
 	for _, m := range messages {
 		if m.Header.Type != unix.RTM_NEWNEIGH {
-			continue
+			continue // there is no such entry
 		}
-		if addr, h, ok := parse(m.Data, l.Index); ok && string(h[:]) != string(l.HardwareAddr) {
-			out[addr] = h
+		if of, h, ok := parse(m.Data, l.Index); ok && of == addr && string(h[:]) != string(l.HardwareAddr) {
+			return h
 		}
 	}
-	return out
+	return hardware{}
+}
+
+// question returns a message that asks for the entry of an address: a header, a struct ndmsg, and the attribute NDA_DST.
+func question(index int, addr netip.Addr) []byte {
+	family := byte(unix.AF_INET)
+	if addr.Is6() {
+		family = unix.AF_INET6
+	}
+	dst, order := addr.AsSlice(), binary.NativeEndian
+	attribute := unix.SizeofRtAttr + len(dst)
+	var b []byte
+	b = order.AppendUint32(b, uint32(unix.SizeofNlMsghdr+unix.SizeofNdMsg+attribute))
+	b = order.AppendUint16(b, unix.RTM_GETNEIGH)
+	b = order.AppendUint16(b, unix.NLM_F_REQUEST)
+	b = append(b, make([]byte, 8)...) // which request, and whose: there is one
+	b = append(b, family, 0, 0, 0)
+	b = order.AppendUint32(b, uint32(index))
+	b = append(b, make([]byte, 4)...) // no state, flags and type
+	b = order.AppendUint16(b, uint16(attribute))
+	b = order.AppendUint16(b, unix.NDA_DST)
+	return append(b, dst...)
 }
 
 // told are the states in which an entry has a hardware address that was told by its neighbor. NUD_NOARP is not among

@@ -13,7 +13,7 @@ import (
 )
 
 // newNamespace takes the test into a network namespace of its own, which is that of one thread.
-func newNamespace(t *testing.T) {
+func newNamespace(t testing.TB) {
 	t.Helper()
 	if _, err := exec.LookPath("ip"); err != nil {
 		t.Skip(err)
@@ -26,7 +26,7 @@ func newNamespace(t *testing.T) {
 	}
 }
 
-func ip(t *testing.T, args string) {
+func ip(t testing.TB, args string) {
 	t.Helper()
 	if output, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
 		t.Fatalf("ip %s: %v\n%s", args, err, output)
