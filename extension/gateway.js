@@ -132,6 +132,7 @@ async function post(gateway, body, signal) {
   });
   const { status } = response;
   if (status === 403) throw new Refused(`${gateway} refuses this browser. Write ${location.origin} to extensions in its block browsers.`);
+  if (status === 422) throw new Error(`${gateway} is on no link of this computer. Another gateway has to be.`);
   if (status === 429) throw new Error(`${gateway} is asked more often than rate in its block browsers allows.`);
   if (status >= 500) throw new Error(`${gateway} failed with status ${status}. Its log says why.`);
   if (status !== 200) throw new Refused(`${gateway} answers with status ${status}. Is it what candgw listens on in its block browsers?`);

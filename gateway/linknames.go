@@ -174,6 +174,13 @@ func (l *LinkNames) closeIdle(k link, conn *linkConn) {
 	}
 }
 
+// Reaches reports whether a client is on a link on which names are asked for: whether a browser there would be heard. One
+// on this host is.
+func (l *LinkNames) Reaches(client netip.Addr) bool {
+	interfaces, err := mcast.Interfaces(l.interfaces)
+	return err == nil && (client.IsLoopback() || len(choose(interfaces, client)) > 0)
+}
+
 // choose returns those interfaces to ask on for a client. One without any address has nobody to ask.
 func choose(interfaces []net.Interface, client netip.Addr) map[link]net.Interface {
 	client = client.Unmap()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/tls"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -46,7 +47,7 @@ func (s *server) openBrowsers(c *config.Browsers) error {
 		}
 	}
 	s.browsers.handler = browsers.New(browsers.Config{
-		Gateway: s.gateway, Policy: s.policySet, Metrics: s.metrics, SameHost: neighbor.SameHost, Log: s.log,
+		Gateway: s.gateway, Policy: s.policySet, Metrics: s.metrics, OnLink: s.onLink, SameHost: neighbor.SameHost, Log: s.log,
 	}, browsersSettings(c))
 	s.showCertificate(ofBrowsers, &s.browsers.certificate, certificate)
 	if s.browsers.web, err = listenWeb(c.Listen, s.browsers.handler, config); err != nil {
@@ -56,6 +57,9 @@ func (s *server) openBrowsers(c *config.Browsers) error {
 	s.browsers.web.connections, s.browsers.web.eachConnections = maxBrowsersConnections, maxEachConnections
 	return nil
 }
+
+// onLink takes any client where Multicast DNS is off, and no name is asked for anyway.
+func (s *server) onLink(client netip.Addr) bool { return s.names == nil || s.names.Reaches(client) }
 
 func browsersSettings(c *config.Browsers) browsers.Settings {
 	return browsers.Settings{Answers: c.Answers, Rate: c.Rate, Burst: c.Burst}

@@ -44,6 +44,8 @@ type Config struct {
 	// Policy is that of the gateway.
 	Policy  func() *policy.Set
 	Metrics Metrics
+	// OnLink reports whether a client is on a link of this node, where its browser's names can be asked for.
+	OnLink func(client netip.Addr) bool
 	// SameHost reports whether an address is of the host that a connection comes from: see package neighbor.
 	SameHost func(ctx context.Context, client, addr netip.Addr, mayAsk func() bool) bool
 	Log      *slog.Logger

@@ -31,6 +31,7 @@ const (
 	// client is where requests come from, and its other address.
 	client, clientsIPv6 = "10.77.1.2", "2001:db8:77:1::2"
 	other               = "10.77.1.3"
+	remote              = "10.77.9.2" // on none of the node's links
 	name, nameIPv6      = "884bd1f6-e28c-4b96-a9b8-90941f7bc52c.local", "a1c54d05-3211-4810-aab6-143803fa4c9d.local"
 	unknownName         = "00000000-0000-4000-8000-000000000000.local"
 	printer             = "printer.local" // which somebody has on the client's link
@@ -95,7 +96,7 @@ func newNode(t testing.TB, policyText string, change ...func(*browsers.Config, *
 		Gateway: gateway.New(gateway.Config{
 			Ring: func() *keyring.Ring { return n.ring }, Policy: inUse, Names: known, Patience: 200 * time.Millisecond,
 		}),
-		Policy: inUse, Metrics: n.metrics, SameHost: sameHost, Log: slog.New(slog.NewTextHandler(n.log, nil)),
+		Policy: inUse, Metrics: n.metrics, OnLink: func(a netip.Addr) bool { return a.String() != remote }, SameHost: sameHost, Log: slog.New(slog.NewTextHandler(n.log, nil)),
 	}
 	s := browsers.Settings{Answers: func(origin string) bool { return origin == extension }, Rate: 1e6, Burst: 1e6}
 	for _, f := range change {
@@ -240,6 +241,13 @@ func TestWho(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a client on none of the node's links", func(t *testing.T) {
+		for _, text := range []string{none, body(t, host(name)), body(t, host(remote))} {
+			if r := n.ask("POST", "/v1/encrypt", remote, text); r.StatusCode != 422 || r.Header.Get("Access-Control-Allow-Origin") != extension {
+				t.Errorf("got %s, %v", r.Status, r.Header)
+			}
+		}
+	})
 	t.Run("two origins", func(t *testing.T) {
 		r := httptest.NewRequest("POST", "/v1/encrypt", strings.NewReader(none))
 		r.Header["Origin"] = []string{extension, page}

@@ -54,6 +54,10 @@ func (h *Handler) encrypt(w http.ResponseWriter, r *http.Request, client netip.A
 		web.Problem(w, status, err.Error())
 		return
 	}
+	if !h.OnLink(client) { // the extension has other nodes to ask; after a 421 browsers would ask this one again
+		web.Problem(w, http.StatusUnprocessableEntity, "this node is on none of the client's links: ask one that is")
+		return
+	}
 	ctx := r.Context()
 	if asked.Wait != nil {
 		wait, done := context.WithTimeout(ctx, time.Duration(*asked.Wait*float64(time.Millisecond)))
