@@ -20,23 +20,24 @@ type extensionTest struct {
 	chromiumA, chromiumB, firefoxA, firefoxB *callBrowser
 }
 
-// The name of the gateway: that of the router of each site.
-const extensionGateway = "candgw.example"
+// The gateways are the routers of the sites. All browsers know both, and have to find the one on their own link.
+const extensionGateway, otherExtensionGateway = "candgw.example", "candgw2.example"
 
 func newExtensionTest(t *testing.T) *extensionTest {
 	t.Helper()
 	require(t, "nft", "node")
 	c := &extensionTest{siteNetwork: newSiteNetwork(t), authority: newAuthority(t)}
-	for subnet, h := range map[int]host{1: c.a, 2: c.b} {
-		h.etc(t, "hosts", fmt.Sprintf("10.77.0.9 %[1]s %[2]s\nfd77::9 %[1]s %[2]s\n%[3]s %[4]s\nfd77:0:0:%[5]d::1 %[4]s\n",
-			meet, talk, h.router, extensionGateway, subnet))
+	hosts := fmt.Sprintf("10.77.0.9 %[1]s %[2]s\nfd77::9 %[1]s %[2]s\n", meet, talk)
+	hosts += fmt.Sprintf("%s %[2]s\nfd77:0:0:1::1 %[2]s\n%s %[4]s\nfd77:0:0:2::1 %[4]s\n", c.a.router, extensionGateway, c.b.router, otherExtensionGateway)
+	for _, h := range []host{c.a, c.b} {
+		h.etc(t, "hosts", hosts)
 	}
 	c.server = newCallServer()
 	c.serveApps(t)
 	c.server.serve(t, c.siteNetwork.server.namespace, c.authority.issue(t, meet, talk))
 
 	// Where all tests share two processors, a gateway takes its time.
-	managed := map[string]any{"gateways": []string{"https://" + extensionGateway + ":8443"}, "budget": 3000}
+	managed := map[string]any{"gateways": []string{"https://" + extensionGateway + ":8443", "https://" + otherExtensionGateway + ":8443"}, "budget": 3000}
 	e := extended{folder: extensionFolder(t), managed: managed, authority: c.authority}
 	chromium := func(h host) *extendedBrowser {
 		x := startManagedChromium(t, h.namespace, e, chromiumFakeMedia...)
@@ -58,7 +59,7 @@ func (c *extensionTest) browsers() []*callBrowser {
 // extend starts candgw on both routers and installs the extension in all browsers.
 func (c *extensionTest) extend(t *testing.T) {
 	t.Helper()
-	certificate := c.authority.issue(t, extensionGateway)
+	certificate := c.authority.issue(t, extensionGateway, otherExtensionGateway)
 	config := writeFile(t, t.TempDir(), "candgw.hcl", fmt.Sprintf(`
 browsers {
   listen     = ":8443"
