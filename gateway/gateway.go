@@ -76,7 +76,7 @@ type Request struct {
 	Body   []byte
 	Format Format
 	// Client is the address of the endpoint that the body comes from (Encrypt) or goes to (Decrypt);
-	// not valid where it is not known.
+	// not valid where it is not known. Its zone only tells on which link its names are asked for.
 	Client netip.Addr
 	// Origin is that of the web page whose signaling it is, empty where there is none or it is not known. To a
 	// web page names are decrypted only under a policy that lists its origins.
@@ -99,8 +99,8 @@ type Result struct {
 	Report Report
 }
 
-// A NameResolver asks for the address of a browser's own mDNS name on the link of the client, or on
-// every link where client is not valid. It returns when ctx ends, and is safe for concurrent use.
+// A NameResolver asks for the address of a browser's own mDNS name on the link of the client, which a zone of its
+// address may name, or on every link where client is not valid. It returns when ctx ends, and is safe for concurrent use.
 type NameResolver interface {
 	ResolveName(ctx context.Context, name string, client netip.Addr) (netip.Addr, error)
 }

@@ -217,7 +217,8 @@ func (h *Handler) mayAskFor(client netip.Addr) func() bool {
 // of TCP, and those that are asked for again, as each candidate is a request to the gateway of its own.
 //
 // That is no oracle for guesses: a name is compared with another under the same secret alone, so by the same client, and
-// raw addresses that are encrypted for a client are its own, which it knows.
+// raw addresses that are encrypted for a client are its own. A page there that speaks for the extension learns no more than
+// by ICE alone: whether a guess is right, it sees by whether the browser reaches itself.
 func (h *Handler) secretOf(client netip.Addr, ufrag, pwd string) []byte {
 	mac := hmac.New(sha256.New, h.secret[:])
 	for _, part := range []string{client.Unmap().String(), ufrag, pwd} {
