@@ -335,10 +335,9 @@
     if (answer) answered(answer[1], answer[2], answer[3]);
   });
   listen(node, "budget", (/** @type {Event} */ event) => { pairMayTake = +detail(event) * 0.8; });
-  // Whichever of the two scripts comes second finds the first.
-  const introduce = () => dispatch(document, new MouseEvent("candgw-page", { relatedTarget: node }));
-  listen(document, "candgw-relay", introduce, { once: true });
-  introduce();
+  // Whichever of the two scripts comes second finds the first. Once they have met, nobody else is to learn of the node.
+  const introduce = () => !dispatch(document, new MouseEvent("candgw-page", { relatedTarget: node, cancelable: true }));
+  if (!introduce()) listen(document, "candgw-relay", introduce, { once: true });
 
   // Events that are held back while a candidate before them is asked for. They follow in order, each in a task of its own.
 

@@ -4,7 +4,6 @@
 // browser whose page it is.
 (() => {
   "use strict";
-  const api = /** @type {any} */ (globalThis).browser ?? chrome;
   const mostOpen = 128; // questions at once: there are applications that make 20 connections in advance
   const longestCandidate = 1024, longestPwd = 256; // in UTF-16 units
   const wakeEvery = 10_000; // milliseconds; a worker without work ends after 30 s
@@ -19,7 +18,7 @@
   /** @param {object} message @returns {Promise<any>} undefined where nobody answers, as when the extension was removed */
   async function send(message) {
     try {
-      return await api.runtime.sendMessage(message);
+      return await chrome.runtime.sendMessage(message);
     } catch {
       return undefined;
     }
@@ -79,6 +78,7 @@
     const node = /** @type {MouseEvent} */ (event).relatedTarget;
     if (page || !(node instanceof Node)) return;
     page = node;
+    event.preventDefault(); // page.js need not look for this script any more
     page.addEventListener("ask", (asked) => {
       const [id, candidate, pwd, waited, ...more] = String(/** @type {CustomEvent} */ (asked).detail).split("\n");
       if (open >= mostOpen || !(+waited >= 0) || more.length > 0 || candidate.length > longestCandidate || pwd.length > longestPwd) return;

@@ -96,6 +96,7 @@ type everything struct {
 	Answers []string `json:"answers"` // of the isolated script, to any node
 	Ufrags  []string `json:"ufrags"`  // of the page's own connections
 	Taken   int      `json:"taken"`   // forged questions that somebody took
+	Found   bool     `json:"found"`   // by itself, the way to the isolated script that the test gives it
 }
 
 func (p *hostilePage) everything(t *testing.T) (e everything) {
@@ -315,6 +316,9 @@ func checkCollected(t *testing.T, n *managedNetwork, g *gateway, p *hostilePage,
 		}
 	}
 	t.Logf("%s: %d texts, %d answers, %d forged questions taken, %d names, of which %d are encrypted", p.origin, len(e.Texts), len(e.Answers), e.Taken, len(names), encrypted)
+	if e.Found {
+		t.Errorf("%s found the way from page.js to the isolated script", p.origin)
+	}
 	if e.Taken == 0 || len(e.Answers) == 0 {
 		t.Errorf("%s: %d forged questions were taken and %d answered: that is no attack", p.origin, e.Taken, len(e.Answers))
 	}

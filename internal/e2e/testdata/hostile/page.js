@@ -251,4 +251,4 @@ async function reach(gateway, extension) {
   return tried;
 }
 
-const everything = () => ({texts: [...seen], answers: forged.answers, ufrags: [...ufrags], taken: forged.taken});
+const everything = () => ({texts: [...seen], answers: forged.answers, ufrags: [...ufrags], taken: forged.taken, found: nodes.has(globalThis.stolen)});
