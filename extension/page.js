@@ -116,7 +116,7 @@
     const c = { state: "asking", address, fields, waiting: [] };
     remember(candidates, keyOf(ufrag, fields), c);
     const began = now();
-    standIn(fields, connection, (name) => {
+    nameToAsk(fields, connection, (name) => {
       const own = pieces(text, " ");
       if (name) setField(own, ADDRESS, name);
       ask(joined(own) + (exec(/ ufrag /, text) ? "" : " ufrag " + ufrag), get(passwords, ufrag), now() - began, settle);
@@ -138,63 +138,58 @@
     return c;
   }
 
-  // Firefox lets nobody ask for the names in an offer before it has the answer. So a pair of connections that have each other
-  // stands in for a while: the names of the same addresses, which are known by the same priority, can be asked for.
+  // Firefox lets nobody ask for the names in an offer before it has the answer. So a connection that is answered at once, by
+  // nobody, stands in for a while: the names of the same addresses, which are known by the same priority, can be asked for.
 
   const isFirefox = "setIdentityProvider" in RTCPeerConnection.prototype;
-  const pairLasts = 30_000; // milliseconds, in which a host may come to other addresses
-  let pairMayTake = 250; // milliseconds: most of the budget
+  const standInLasts = 30_000; // milliseconds, in which a host may come to other addresses
+  let standInMayTake = 250; // milliseconds: most of the budget
   const longest = 6000; // milliseconds: more than any budget, for a relay that ended before it answered
-  const { addIceCandidate, close, createAnswer, createDataChannel, createOffer, setLocalDescription, setRemoteDescription } = RTCPeerConnection.prototype;
+  const { close, createDataChannel, createOffer, setLocalDescription, setRemoteDescription } = RTCPeerConnection.prototype;
   const currentLocalDescription = getter(RTCPeerConnection, "currentLocalDescription");
   /** @type {{names: Map<string, string>, missing: number, waiting: (() => void)[]} | undefined} */
-  let pair;
+  let standIn;
   /** @param {string[]} fields the priority is RFC 8445's, without the component */
   const interfaceOf = (fields) => lower(field(fields, 2)) + " " + (+field(fields, 3) >>> 8);
 
-  function pairUp() {
-    const names = new Map(), made = pair = { names, missing: 2, waiting: /** @type {(() => void)[]} */ ([]) };
-    const a = construct(RTCPeerConnection, []), b = construct(RTCPeerConnection, []);
-    const retire = () => { if (pair === made) pair = undefined; };
-    const end = () => {
-      retire();
-      apply(close, a, []);
-      apply(close, b, []);
-      made.missing = 0;
-      serve();
-    };
+  function makeStandIn() {
+    const names = new Map(), made = standIn = { names, missing: 2, waiting: /** @type {(() => void)[]} */ ([]) };
+    const connection = construct(RTCPeerConnection, []);
+    const retire = () => { if (standIn === made) standIn = undefined; };
     const serve = () => {
       const { waiting } = made;
       made.waiting = [];
       for (let i = 0; i < waiting.length; i++) waiting[i]();
     };
+    const end = () => {
+      retire();
+      apply(close, connection, []);
+      made.missing = 0;
+      serve();
+    };
     const step = () => { if (--made.missing === 0) serve(); };
-    /** @param {any} from @param {any} to */
-    const trickle = (from, to) => listen(from, "icecandidate", (/** @type {Event} */ event) => {
+    listen(connection, "icecandidate", (/** @type {Event} */ event) => {
       const candidate = eventCandidate(event);
-      if (candidate) apply(addIceCandidate, to, [candidate, () => {}, () => {}]);
-      if (from !== a) return;
-      if (!candidate) step();
-      else set(names, interfaceOf(pieces(candidateText(candidate), " ")), field(pieces(candidateText(candidate), " "), ADDRESS));
+      if (!candidate) return step();
+      const fields = pieces(candidateText(candidate), " ");
+      set(names, interfaceOf(fields), field(fields, ADDRESS));
     });
-    trickle(a, b);
-    trickle(b, a);
-    apply(createDataChannel, a, [""]);
+    apply(createDataChannel, connection, [""]);
     // With callbacks: a page may replace what promises resolve by.
-    apply(createOffer, a, [(/** @type {any} */ offer) => apply(setLocalDescription, a, [offer, () => apply(setRemoteDescription, b, [offer, () => {
-      apply(createAnswer, b, [(/** @type {any} */ answer) => apply(setLocalDescription, b, [answer, () => {
-        apply(setRemoteDescription, a, [answer, step, end]);
-      }, end]), end]);
-    }, end]), end]), end]);
-    setTimeout(retire, pairLasts);
-    setTimeout(end, pairLasts + longest); // what was asked for until then is answered
+    apply(createOffer, connection, [(/** @type {any} */ offer) => apply(setLocalDescription, connection, [offer, () => {
+      const text = descriptionText(localDescription(connection)), role = "actpass", at = indexOf(text, role);
+      const sdp = slice(text, 0, at) + "active" + slice(text, at + role.length);
+      apply(setRemoteDescription, connection, [{ __proto__: null, type: "answer", sdp }, step, end]);
+    }, end]), end]);
+    setTimeout(retire, standInLasts);
+    setTimeout(end, standInLasts + longest); // what was asked for until then is answered
   }
 
   /** @param {string[]} fields @param {any} connection @param {(name: string | undefined) => void} use gets a name to ask for instead, or none */
-  function standIn(fields, connection, use) {
+  function nameToAsk(fields, connection, use) {
     if (!isFirefox || isRaw(field(fields, ADDRESS)) || currentLocalDescription(connection)) return use(undefined);
-    if (!pair) pairUp();
-    const of = /** @type {NonNullable<typeof pair>} */ (pair);
+    if (!standIn) makeStandIn();
+    const of = /** @type {NonNullable<typeof standIn>} */ (standIn);
     let isFound = false;
     const found = () => {
       if (!isFound) use(get(of.names, interfaceOf(fields)));
@@ -202,7 +197,7 @@
     };
     if (of.missing === 0) return found();
     append(of.waiting, found);
-    setTimeout(found, pairMayTake);
+    setTimeout(found, standInMayTake);
   }
 
   // Texts as a page sees them, and as the browser does.
@@ -334,7 +329,7 @@
     const answer = exec(/^(\d+)\n(encrypted|kept|dropped)\n(.*)$/, detail(event));
     if (answer) answered(answer[1], answer[2], answer[3]);
   });
-  listen(node, "budget", (/** @type {Event} */ event) => { pairMayTake = +detail(event) * 0.8; });
+  listen(node, "budget", (/** @type {Event} */ event) => { standInMayTake = +detail(event) * 0.8; });
   // Whichever of the two scripts comes second finds the first. Once they have met, nobody else is to learn of the node.
   const introduce = () => !dispatch(document, new MouseEvent("candgw-page", { relatedTarget: node, cancelable: true }));
   if (!introduce()) listen(document, "candgw-relay", introduce, { once: true });
@@ -442,7 +437,7 @@
       if (recent.length > mostRecent) shift(recent);
       listen(connection, "icecandidate", holding(held, connection), true);
       listen(connection, "icegatheringstatechange", holding(held, connection), true);
-      if (tell("wake") && isFirefox && !pair) pairUp();
+      if (tell("wake") && isFirefox && !standIn) makeStandIn();
       return connection;
     },
   });
