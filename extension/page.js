@@ -21,7 +21,7 @@
   /** @param {any} type a constructor, or none @param {string} name @returns {(self: any) => any} what reads a property */
   const getter = (type, name) => free((type && getOwnPropertyDescriptor(type.prototype, name)?.get) ?? (() => undefined));
   const indexOf = free("".indexOf), slice = free("".slice), startsWith = free("".startsWith), lower = free("".toLowerCase);
-  const exec = free(RegExp.prototype.exec), shift = free([].shift), then = free(Promise.prototype.then);
+  const execute = free(RegExp.prototype.exec), shift = free([].shift), then = free(Promise.prototype.then);
   const get = free(Map.prototype.get), set = free(Map.prototype.set), has = free(Map.prototype.has), remove = free(Map.prototype.delete);
   const size = getter(Map, "size"), keys = free(Map.prototype.keys), nextKey = free(getPrototypeOf(new Map().keys()).next);
   const clock = performance, timeOf = clock.now, now = () => apply(timeOf, clock, []);
@@ -33,6 +33,13 @@
   const candidateText = getter(RTCIceCandidate, "candidate"), candidateUfrag = getter(RTCIceCandidate, "usernameFragment");
   const eventCandidate = getter(RTCPeerConnectionIceEvent, "candidate");
   const descriptionText = getter(RTCSessionDescription, "sdp"), localDescription = getter(RTCPeerConnection, "localDescription");
+  const empty = /^/;
+  /** @param {RegExp} pattern @param {string} text @returns {any} a match, of which the page finds nothing in RegExp.input and the like */
+  function exec(pattern, text) {
+    const match = execute(pattern, text);
+    if (match) execute(empty, "");
+    return match;
+  }
   /** @param {any[]} list @param {any} value without the setters that a page may give to the prototype of arrays */
   const append = (list, value) => defineProperty(list, list.length, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
 
@@ -57,7 +64,12 @@
   // The fields of a candidate by number (RFC 8839, section 5.1), each with the space after it.
   const ADDRESS = 4, TYPE = 7, RELATED = 9;
   /** @param {string[]} fields @param {number} i */
-  const field = (fields, i) => (i < fields.length ? exec(/^[^ \r\n]*/, fields[i])[0] : "");
+  function field(fields, i) {
+    const text = i < fields.length ? fields[i] : "";
+    let end = text.length;
+    while (end > 0 && (text[end - 1] === " " || text[end - 1] === "\r" || text[end - 1] === "\n")) end--;
+    return slice(text, 0, end);
+  }
   /** @param {string[]} fields @param {number} i @param {string} value */
   const setField = (fields, i, value) => { fields[i] = value + slice(fields[i], field(fields, i).length); };
   /** @param {string[]} fields @returns {string} the related address, or none */
@@ -79,7 +91,7 @@
   const candidates = new Map();
   /** @type {Map<string, string>} The browser's name for each encrypted one; those of raw addresses have "". */
   const own = new Map();
-  /** @type {Map<string, string>} The latest encrypted name for each name or address of the browser's. */
+  /** @type {Map<string, string>} The latest encrypted name for each name or address of the browser's, or itself if it was only kept. */
   const encrypted = new Map();
   /** By description and candidate: whether the browser made it, "local" or "remote", or else the page. */
   const made = new WeakMap();
@@ -95,9 +107,9 @@
     for (let i = 0; i <= TYPE; i++) key += " " + lower(field(fields, i));
     return key;
   }
-  /** @param {string} ufrag @param {string[]} fields @returns {boolean} whether it tells of this host */
-  const tells = (ufrag, fields) => has(passwords, ufrag) && fields.length > TYPE &&
-    (field(fields, TYPE) === "host" || exec(/^(0\.0\.0\.0|::|)$/, related(fields)) === null);
+  /** @param {string[]} fields of a candidate of the browser's @returns {boolean} whether it tells of this host */
+  const tells = (fields) => fields.length > TYPE &&
+    (lower(field(fields, TYPE)) === "host" || exec(/^(0\.0\.0\.0|::|)$/, related(fields)) === null);
   /** @param {any} candidate an RTCIceCandidate @returns {Candidate | undefined} */
   const knownOf = (candidate) => get(candidates, keyOf(candidateUfrag(candidate), pieces(candidateText(candidate), " ")));
 
@@ -109,17 +121,19 @@
   function meet(candidate, connection) {
     const text = candidateText(candidate), ufrag = candidateUfrag(candidate);
     const fields = pieces(text, " "), address = field(fields, ADDRESS);
-    if (!tells(ufrag, fields)) return undefined;
+    if (!tells(fields)) return undefined;
     const known = knownOf(candidate);
     if (known) return known;
     /** @type {Candidate} */
     const c = { state: "asking", address, fields, waiting: [] };
     remember(candidates, keyOf(ufrag, fields), c);
-    const began = now();
-    nameToAsk(fields, connection, (name) => {
+    const began = now(), pwd = get(passwords, ufrag);
+    // Where the description that it belongs to is gone already, nobody can use it.
+    if (pwd === undefined) settle(isRaw(address) ? "dropped" : "kept", text);
+    else nameToAsk(fields, connection, (name) => {
       const own = pieces(text, " ");
       if (name) setField(own, ADDRESS, name);
-      ask(joined(own) + (exec(/ ufrag /, text) ? "" : " ufrag " + ufrag), get(passwords, ufrag), now() - began, settle);
+      ask(joined(own) + (exec(/ ufrag /, text) ? "" : " ufrag " + ufrag), pwd, now() - began, settle);
     });
     /** @param {any} verdict @param {string} answer */
     function settle(verdict, answer) {
@@ -130,6 +144,7 @@
         remember(own, lower(name), isRaw(address) ? "" : address);
         remember(encrypted, lower(address), name);
       }
+      if (c.state === "kept" && !has(encrypted, lower(address))) remember(encrypted, lower(address), address);
       c.fields = answered;
       const { waiting } = c;
       c.waiting = [];
@@ -271,7 +286,7 @@
         const c = get(candidates, keyOf(ufrag, fields));
         if (!local) {
           if (c && !isRaw(address)) lines[i] = "a=" + shown(text, c);
-        } else if (!tells(ufrag, fields) || c?.state === "kept") {
+        } else if (!tells(fields) || c?.state === "kept") {
           set(visible, address, true);
         } else {
           hidden = true;
@@ -293,12 +308,12 @@
   };
 
   /** @param {string} sdp of the page's @param {boolean} local @returns {string} as the browser is to have it */
-  const handedInDescription = (sdp, local) => sections(sdp, (lines, ufrag) => {
+  const handedInDescription = (sdp, local) => sections(sdp, (lines) => {
     for (let i = 0; i < lines.length; i++) {
       if (!startsWith(lines[i], candidateLine)) continue;
       const fields = pieces(slice(lines[i], 2), " "), address = lower(field(fields, ADDRESS));
       // The browser has its own raw addresses, and what it has not is a guess.
-      const known = local && (get(own, address) === "" || (isRaw(address) && tells(ufrag, fields)));
+      const known = local && (get(own, address) === "" || (isRaw(address) && tells(fields)));
       lines[i] = known ? "" : "a=" + handedIn(joined(fields));
     }
   });
@@ -551,7 +566,7 @@
   function isSettled(candidate, maker) {
     if (candidate && !weakGet(made, candidate)) weakSet(made, candidate, maker);
     const state = candidate && knownOf(candidate)?.state;
-    return maker === "remote" || state === "encrypted" || state === "kept" || !tells(candidateUfrag(candidate), pieces(candidateText(candidate), " "));
+    return maker === "remote" || state === "encrypted" || state === "kept" || !tells(pieces(candidateText(candidate), " "));
   }
   for (const side of ["local", "remote"]) {
     replace(RTCIceTransport, side === "local" ? "getLocalCandidates" : "getRemoteCandidates", (native, self, args) => {
@@ -603,9 +618,11 @@
       const name = statAddresses[i], address = stat[name];
       if (typeof address !== "string" || address === "") continue;
       const known = isLocal || !isRaw(address) ? get(encrypted, lower(address)) : undefined;
+      const { candidateType } = stat, isRelated = name === "relatedAddress";
+      const isOwn = isLocal && (candidateType === "host" || (isRelated && candidateType !== "relay"));
       // A peer's address that no candidate told, but its packets: Firefox shows it to pages with the microphone.
-      const told = stat.candidateType === "prflx" && size(encrypted) > 0 && exec(isPrivate, address);
-      if (known !== undefined || told) stat[name] = known === undefined || name === "relatedAddress" ? untold : known;
+      const isTold = candidateType === "prflx" && exec(isPrivate, address);
+      if (known === undefined ? (isOwn && isRaw(address)) || isTold : known !== address) stat[name] = isRelated ? untold : known ?? untold;
     }
     return stat;
   }
