@@ -14,7 +14,7 @@
   } = global;
   if (!RTCPeerConnection) return; // switched off in this browser
   const { apply, construct, defineProperty, getOwnPropertyDescriptor, getPrototypeOf } = /** @type {any} */ (Reflect);
-  const isArray = global.Array.isArray;
+  const { isArray } = global.Array, { setPrototypeOf } = global.Object;
 
   /** @param {Function} method @returns {(self: any, ...args: any[]) => any} the same with its this as an argument */
   const free = (method) => (self, ...args) => apply(method, self, args);
@@ -45,13 +45,14 @@
 
   // Texts, taken apart by hand: the methods for it look for others in prototypes.
 
+  /** @returns {string[]} a list that inherits no setters either, for descriptions of thousands of lines */
+  const list = () => setPrototypeOf([], null);
   /** @param {string} text @param {string} end @returns {string[]} the pieces of it, each with its end */
   function pieces(text, end) {
-    /** @type {string[]} */
-    const out = [];
+    const out = list();
     let at = 0;
-    for (let next; (next = indexOf(text, end, at)) >= 0; at = next + 1) append(out, slice(text, at, next + 1));
-    append(out, slice(text, at));
+    for (let next; (next = indexOf(text, end, at)) >= 0; at = next + 1) out[out.length] = slice(text, at, next + 1);
+    out[out.length] = slice(text, at);
     return out;
   }
   /** @param {string[]} all */
@@ -252,11 +253,11 @@
     let out = "", first = 0, sessionUfrag = "", sessionPwd = "";
     for (let i = 1; i <= lines.length; i++) {
       if (i < lines.length && !startsWith(lines[i], "m=")) continue;
-      /** @type {string[]} */
-      const section = [];
+      const section = list();
       let ufrag = sessionUfrag, pwd = sessionPwd;
       for (let j = first; j < i; j++) {
-        append(section, lines[j]);
+        section[section.length] = lines[j];
+        if (!startsWith(lines[j], "a=ice-")) continue;
         ufrag = exec(/^a=ice-ufrag:([^\r\n]*)/, lines[j])?.[1] ?? ufrag;
         pwd = exec(/^a=ice-pwd:([^\r\n]*)/, lines[j])?.[1] ?? pwd;
       }
