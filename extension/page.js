@@ -158,7 +158,7 @@
   // nobody, stands in for a while: the names of the same addresses, which are known by the same priority, can be asked for.
 
   const isFirefox = "setIdentityProvider" in RTCPeerConnection.prototype;
-  const standInLasts = 30_000; // milliseconds, in which a host may come to other addresses
+  const standInServes = 2000, standInLasts = 4000; // milliseconds: Firefox tells the console of a connection that fails, after 5 s
   let standInMayTake = 250; // milliseconds: most of the budget
   const longest = 6000; // milliseconds: more than any budget, for a relay that ended before it answered
   const { close, createDataChannel, createOffer, setLocalDescription, setRemoteDescription } = RTCPeerConnection.prototype;
@@ -197,8 +197,8 @@
       const sdp = slice(text, 0, at) + "active" + slice(text, at + role.length);
       apply(setRemoteDescription, connection, [{ __proto__: null, type: "answer", sdp }, step, end]);
     }, end]), end]);
-    setTimeout(retire, standInLasts);
-    setTimeout(end, standInLasts + longest); // what was asked for until then is answered
+    setTimeout(retire, standInServes);
+    setTimeout(end, standInLasts); // what was asked for until then is answered
   }
 
   /** @param {string[]} fields @param {any} connection @param {(name: string | undefined) => void} use gets a name to ask for instead, or none */
