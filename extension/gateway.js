@@ -83,7 +83,7 @@ export async function ask({ gateways, budget }, origin, candidates) {
         if (over.signal.aborted) return;
         problem = words(error);
         failed++;
-        if (error instanceof Refused || failed === order.length) end({ problem });
+        if (failed === order.length) end({ problem });
         else next();
       });
     };
@@ -111,9 +111,6 @@ export async function examine(gateway) {
   }
 }
 
-/** What another gateway would refuse as well. */
-class Refused extends Error {}
-
 /**
  * Makes the only request that the extension ever makes.
  * @param {string} gateway
@@ -131,11 +128,12 @@ async function post(gateway, body, signal) {
     throw new Error(`${gateway} cannot be reached. Does it run, and does this browser trust its certificate?`);
   });
   const { status } = response;
-  if (status === 403) throw new Refused(`${gateway} refuses this browser. Write ${location.origin} to extensions in its block browsers.`);
+  if (status === 403) throw new Error(`${gateway} refuses this browser. Write ${location.origin} to extensions in its block browsers.`);
   if (status === 422) throw new Error(`${gateway} is on no link of this computer. Another gateway has to be.`);
   if (status === 429) throw new Error(`${gateway} is asked more often than rate in its block browsers allows.`);
+  if (status === 503) throw new Error(`${gateway} has no active key, or too much to do. Its log says which.`);
   if (status >= 500) throw new Error(`${gateway} failed with status ${status}. Its log says why.`);
-  if (status !== 200) throw new Refused(`${gateway} answers with status ${status}. Is it what candgw listens on in its block browsers?`);
+  if (status !== 200) throw new Error(`${gateway} answers with status ${status}. Is it what candgw listens on in its block browsers?`);
   try {
     const text = await response.text();
     const answers = text.length > mostReply ? [] : JSON.parse(text).candidates.map(answerOf);
