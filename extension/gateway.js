@@ -111,6 +111,9 @@ export async function examine(gateway) {
   }
 }
 
+/** What this extension is called in requests: by Firefox otherwise in each profile. */
+const origins = location.origin.replace(/^moz-extension:.*/, "moz-extension://*");
+
 /**
  * Makes the only request that the extension ever makes.
  * @param {string} gateway
@@ -128,7 +131,7 @@ async function post(gateway, body, signal) {
     throw new Error(`${gateway} cannot be reached. Does it run, and does this browser trust its certificate?`);
   });
   const { status } = response;
-  if (status === 403) throw new Error(`${gateway} refuses this browser. Write ${location.origin} to extensions in its block browsers.`);
+  if (status === 403) throw new Error(`${gateway} refuses this browser. Write ${origins} to extensions in its block browsers.`);
   if (status === 422) throw new Error(`${gateway} is on no link of this computer. Another gateway has to be.`);
   if (status === 429) throw new Error(`${gateway} is asked more often than rate in its block browsers allows.`);
   if (status === 503) throw new Error(`${gateway} has no active key, or too much to do. Its log says which.`);
