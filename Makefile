@@ -42,7 +42,7 @@ test:
 
 # Browsers and other peers on networks of their own; wants root, for network namespaces.
 e2e:
-	scripts/as-root.sh env CANDGW_E2E=1 $(GO) test -count=1 -timeout 40m -v ./internal/e2e
+	scripts/as-root.sh env CANDGW_E2E=1 $(GO) test -count=1 -timeout 60m -v ./internal/e2e
 
 # Each fuzz target for FUZZTIME; the seeds alone run with every test.
 FUZZTIME ?= 30s
