@@ -69,12 +69,14 @@ class Watch {
   watch(pc) {
     this.all.push(pc);
     pc.addEventListener("icecandidate", ({candidate}) => {
+      this.note("regular expressions", [RegExp.input, RegExp.$1, RegExp.$3]); // the last that any script of the page has used
       this.note("own candidates", candidate && [candidate, candidate.address, candidate.relatedAddress]);
       if (candidate?.candidate) this.shown.push(candidate.candidate);
       this.noteDescriptions();
     });
     pc.addEventListener("icecandidateerror", event => this.note("errors", [event.address, event.port, event.url, event.errorText]));
     pc.addEventListener("track", ({track}) => this.show(track));
+    pc.addEventListener("icegatheringstatechange", () => this.noteGathering(pc));
     pc.addEventListener("signalingstatechange", () => this.noteDescriptions());
     pc.addEventListener("iceconnectionstatechange", () => this.states.push(pc.iceConnectionState));
     pc.addEventListener("connectionstatechange", () => {
@@ -164,6 +166,15 @@ class Watch {
           const name = which ? `${which}${side}Description` : `${side.toLowerCase()}Description`;
           if (pc[name]) this.note(name, pc[name].sdp);
         }
+      }
+    }
+  }
+
+  // noteGathering notes the statistics of candidates from before they are in any event.
+  async noteGathering(pc) {
+    for (let i = 0; i < 100 && pc.iceGatheringState === "gathering"; i++) {
+      for (const s of (await pc.getStats()).values()) {
+        if (/candidate/.test(s.type)) this.note("statistics", s);
       }
     }
   }

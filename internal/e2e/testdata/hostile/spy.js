@@ -8,7 +8,7 @@ const saved = {
 const seen = new Set();     // all texts that passed
 const seenAdd = Set.prototype.add;
 const nodes = new Set(); // what may be ways to the isolated script
-const forged = {answers: [], taken: 0, asked: 0};
+const forged = {answers: [], taken: 0, asked: 0, found: false};
 let quiet = false;
 
 // note keeps all texts within a value, to a depth.
@@ -99,7 +99,10 @@ function spy(window) {
 
 // listenEverywhere hears all kinds of events that the channel might use, and learns kinds as they come.
 function listenEverywhere(window) {
-  const hear = event => note(event);
+  const hear = event => {
+    forged.found ||= Boolean(globalThis.stolen) && event.relatedTarget === globalThis.stolen;
+    note(event);
+  };
   for (const type of ["candgw-page", "candgw-relay", "ask", "answer", "wake", "message", "messageerror", "click", "mouseover", "mousemove", "DOMNodeInserted", "error", "unhandledrejection", "storage"]) {
     for (const target of [window, window.document, window.document.documentElement].filter(Boolean)) {
       saved.apply(saved.add, target, [type, hear, true]);
