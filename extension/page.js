@@ -198,7 +198,7 @@
       apply(setRemoteDescription, connection, [{ __proto__: null, type: "answer", sdp }, step, end]);
     }, end]), end]);
     setTimeout(retire, standInServes);
-    setTimeout(end, standInLasts); // what was asked for until then is answered
+    setTimeout(end, standInLasts); // by when the default budget of all that was asked for is over
   }
 
   /** @param {string[]} fields @param {any} connection @param {(name: string | undefined) => void} use gets a name to ask for instead, or none */

@@ -294,7 +294,7 @@ var allowances = []allowance{
 	{"", regexp.MustCompile(`^frames: same origin, before it is loaded\.same$`), regexp.MustCompile(`^true$`), regexp.MustCompile(`^false$`),
 		"The browsers keep the window of a frame for its first document of the same origin, and the scripts come with each document."},
 	{"", regexp.MustCompile(`^frames: functions of another window\.`), nil, nil,
-		"The functions of another window know what they have given to the page, and not what this window's have. They show the browser's own names."},
+		"The functions of another window know what they have given to the page, and not what this window's have. They show the browser's own names, and with the microphone addresses."},
 	{"Chromium", regexp.MustCompile(`^descriptions: set a candidate\.shown`), nil, nil,
 		"A candidate that the page itself writes into its local description is none that the browser has told, and is not shown."},
 	{"Firefox", regexp.MustCompile(`^loopback: candidates as upper case\.`), nil, nil,
