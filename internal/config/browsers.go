@@ -31,7 +31,7 @@ const AnyFirefox = firefoxScheme + "*"
 const (
 	chromeScheme, firefoxScheme = "chrome-extension://", "moz-extension://"
 
-	defaultBrowsersRate, defaultBrowsersBurst = 50, 200
+	defaultBrowsersRate, defaultBrowsersBurst = 50, 500
 )
 
 var (

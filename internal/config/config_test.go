@@ -121,7 +121,7 @@ func TestAttributes(t *testing.T) {
 		{"api {\n rate = 1000000\n burst = 2\n}", func(c *Config) { c.API.Rate, c.API.Burst = 1000000, 2 }},
 		{`api { drain = "1m" }`, func(c *Config) { c.API.Drain = time.Minute }},
 		{"browsers {\n listen = \"localhost:8444\"\n extensions = [\"moz-extension://*\"]\n}", func(c *Config) {
-			c.Browsers = &Browsers{Listen: "localhost:8444", Extensions: []string{AnyFirefox}, Rate: 50, Burst: 200}
+			c.Browsers = &Browsers{Listen: "localhost:8444", Extensions: []string{AnyFirefox}, Rate: 50, Burst: 500}
 		}},
 		{"browsers {\n listen = \"[::1]:0\"\n extensions = [\"moz-extension://0f3c1a52-7d4e-4b1a-9c55-0123456789ab\"]\n rate = 500\n}", func(c *Config) {
 			c.Browsers = &Browsers{Listen: "[::1]:0", Extensions: []string{"moz-extension://0f3c1a52-7d4e-4b1a-9c55-0123456789ab"}, Rate: 500, Burst: 500}
