@@ -63,6 +63,10 @@ func (c *cloud) serve(t *testing.T, address string, to upstreams) {
 		_, _ = w.Write(callPage)
 		_, _ = w.Write([]byte(sfuPage))
 	})
+	mux.HandleFunc("/watch.js", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript")
+		_, _ = w.Write(watchScript)
+	})
 	mux.HandleFunc("/janus", func(w http.ResponseWriter, r *http.Request) { c.relay(w, r, client, to.janus) })
 	mux.Handle("/whip/", &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(whip) },
