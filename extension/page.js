@@ -123,11 +123,11 @@
     const text = candidateText(candidate), ufrag = candidateUfrag(candidate);
     const fields = pieces(text, " "), address = field(fields, ADDRESS);
     if (!tells(fields)) return undefined;
-    const known = knownOf(candidate);
+    const key = keyOf(ufrag, fields), known = get(candidates, key);
     if (known) return known;
     /** @type {Candidate} */
     const c = { state: "asking", address, fields, waiting: [] };
-    remember(candidates, keyOf(ufrag, fields), c);
+    remember(candidates, key, c);
     const began = now(), pwd = get(passwords, ufrag);
     // Where the description that it belongs to is gone already, nobody can use it.
     if (pwd === undefined) settle(isRaw(address) ? "dropped" : "kept", text);
@@ -312,10 +312,10 @@
   const handedInDescription = (sdp, local) => sections(sdp, (lines) => {
     for (let i = 0; i < lines.length; i++) {
       if (!startsWith(lines[i], candidateLine)) continue;
-      const fields = pieces(slice(lines[i], 2), " "), address = lower(field(fields, ADDRESS));
+      const text = slice(lines[i], 2), fields = pieces(text, " "), address = lower(field(fields, ADDRESS));
       // The browser has its own raw addresses, and what it has not is a guess.
       const known = local && (get(own, address) === "" || (isRaw(address) && tells(fields)));
-      lines[i] = known ? "" : "a=" + handedIn(joined(fields));
+      lines[i] = known ? "" : "a=" + handedIn(text);
     }
   });
 
@@ -426,7 +426,7 @@
   // What a page calls and reads.
 
   /**
-   * Puts a function before one of the browser's: a Proxy has its name, its length and its text.
+   * Puts a function before one of the browser's: a Proxy has its name and its length, and tells no code.
    * @param {any} type a constructor, or none where the browser has not got it
    * @param {string | symbol} name
    * @param {(native: Function, self: any, args: any[]) => any} call
